@@ -1,0 +1,418 @@
+"""From statements to the complete model: the one place where defaults are filled in.
+
+The defaults are those that Mplus and lavaan share (Mplus User's Guide, chapters 9 and 17; lavaan's
+``sem()``): the first loading of a factor is fixed at one; residual variances, and intercepts of
+observed variables, are free; means of factors are zero; exogenous factors correlate, as do exogenous
+observed variables that are modelled; so do the residuals of outcomes that predict nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import NoReturn
+
+from bmsem.errors import ModelError, ModelSyntaxError, Place, did_you_mean
+from bmsem.spec.statements import Statement, Statements
+from bmsem.spec.table import Level, ModelSpec, Parameter
+
+Key = tuple[Level, str, str, str]
+
+
+def complete(
+    statements: Statements,
+    *,
+    split: Iterable[str] = (),
+    between_only: Iterable[str] = (),
+) -> ModelSpec:
+    """Fill in the defaults and decide what each variable is.
+
+    Parameters
+    ----------
+    statements
+        What the user wrote.
+    split, between_only
+        Roles that the data decided for variables that were not declared.
+
+    Raises
+    ------
+    ModelError
+        If a factor has no scale, a label has two fixed values, or a definition names an unknown
+        label.
+    """
+    roles = _roles(statements, frozenset(split), frozenset(between_only))
+    table = _Table(statements, roles)
+    for level in roles.levels:
+        table.loadings(level)
+        table.variances(level)
+        table.exogenous_covariances(level)
+        table.outcome_covariances(level)
+        table.intercepts(level)
+    table.priors()
+    rows = _shared_labels(table.ordered(), statements)
+    spec = ModelSpec(
+        rows,
+        statements.definitions,
+        statements.constraints,
+        statements.transforms,
+        statements.slopes,
+        statements.interactions,
+        roles.split,
+        roles.within_only,
+        roles.between_only,
+        tuple((level, name) for level in roles.levels for name in roles.latent[level]),
+        statements.cluster,
+        tuple(roles.notes),
+        statements,
+    )
+    _check_scales(spec, statements)
+    _check_names(spec, statements)
+    return spec
+
+
+@dataclass(frozen=True)
+class _Roles:
+    levels: tuple[Level, ...]
+    latent: dict[Level, tuple[str, ...]]
+    split: tuple[str, ...]
+    within_only: tuple[str, ...]
+    between_only: tuple[str, ...]
+    notes: list[str]
+
+    def observed(self, level: Level) -> tuple[str, ...]:
+        """Observed variables that have a part at the level."""
+        if level == "within":
+            return self.split + self.within_only
+        if level == "between":
+            return self.split + self.between_only
+        return self.between_only
+
+
+def _roles(
+    statements: Statements, told_split: frozenset[str], told_between: frozenset[str]
+) -> _Roles:
+    used: dict[Level, dict[str, None]] = {}
+    outcomes: dict[Level, set[str]] = {}
+    latent: dict[Level, dict[str, None]] = {}
+    for statement in statements.rows:
+        row = statement.row
+        names = used.setdefault(row.level, {})
+        names.update(dict.fromkeys(name for name in (row.lhs, row.rhs) if name))
+        if row.op == "=~":
+            latent.setdefault(row.level, {})[row.lhs] = None
+            outcomes.setdefault(row.level, set()).add(row.rhs)
+        elif row.op == "~":
+            outcomes.setdefault(row.level, set()).add(row.lhs)
+    for slope in statements.slopes:
+        used.setdefault("within", {}).update({slope.outcome: None, slope.predictor: None})
+        outcomes.setdefault("within", set()).add(slope.outcome)
+        latent.setdefault("between", {})[slope.name] = None
+    products: set[str] = set()
+    for product in statements.interactions:
+        used.setdefault(product.level, {}).update({product.left: None, product.right: None})
+        products.add(product.name)
+
+    single = None in used or not used and not statements.levels
+    factors = {name for names in latent.values() for name in names}
+
+    def observed(level: Level) -> list[str]:
+        at = latent.get(level, {})
+        return [n for n in used.get(level, {}) if n not in at and n not in products]
+
+    notes: list[str] = []
+    if single:
+        names = observed(None)
+        _unknown(names, statements, factors)
+        return _Roles((None,), {None: tuple(latent.get(None, {}))}, (), (), tuple(names), notes)
+
+    within, between = observed("within"), observed("between")
+    declared_within = set(statements.within_only)
+    declared_between = set(statements.between_only)
+    # A Mplus file lists what it uses: a variable there is in the model even if unmentioned.
+    listed = list(statements.known or ()) if statements.split_by_default else []
+    everything = list(dict.fromkeys([*listed, *within, *between]))
+    _unknown(everything, statements, factors)
+    for name, wrong, right in (
+        *((n, "between", "within") for n in between if n in declared_within),
+        *((n, "within", "between") for n in within if n in declared_between),
+    ):
+        _fail(
+            f"'{name}' is declared {right}-only but used at the {wrong} level",
+            statements,
+            name,
+            f"Take it out of the {right}-only declaration, or out of the {wrong} block.",
+        )
+    roles: dict[str, list[str]] = {"split": [], "within": [], "between": []}
+    for name in everything:
+        if name in declared_within:
+            roles["within"].append(name)
+        elif name in declared_between or name in told_between:
+            roles["between"].append(name)
+        elif name in told_split or statements.split_by_default:
+            roles["split"].append(name)
+        elif name not in within:
+            roles["between"].append(name)
+        elif name not in between and name not in outcomes.get("within", ()):
+            roles["within"].append(name)
+            notes.append(
+                f"{name} predicts at the within level only: it is conditioned on as it is, "
+                f"differences between clusters included; use it at the between level too to "
+                f"separate its within and between effects."
+            )
+        else:
+            roles["split"].append(name)
+    return _Roles(
+        ("within", "between"),
+        {level: tuple(latent.get(level, {})) for level in ("within", "between")},
+        tuple(roles["split"]),
+        tuple(roles["within"]),
+        tuple(roles["between"]),
+        notes,
+    )
+
+
+def _unknown(names: Iterable[str], statements: Statements, factors: set[str]) -> None:
+    if statements.known is None:
+        return
+    known = set(statements.known)
+    for name in names:
+        if name not in known:
+            _fail(
+                f"unknown variable '{name}'",
+                statements,
+                name,
+                did_you_mean(name, [*known, *factors]),
+            )
+
+
+class _Table:
+    """The rows of the model, by key, while defaults are added."""
+
+    def __init__(self, statements: Statements, roles: _Roles) -> None:
+        self.statements = statements
+        self.roles = roles
+        self.rows: dict[Key, Parameter] = {s.row.key: s.row for s in statements.rows}
+        self.said: dict[Key, Statement] = {s.row.key: s for s in statements.rows}
+        self.products = {i.name for i in statements.interactions}
+
+    def _of(self, level: Level, op: str) -> list[Parameter]:
+        return [r for r in self.rows.values() if r.level == level and r.op == op]
+
+    def _add(self, level: Level, lhs: str, op: str, rhs: str = "", **what: float) -> None:
+        row = Parameter(level, lhs, op, rhs, **what)  # type: ignore[arg-type]
+        self.rows.setdefault(row.key, row)
+
+    def loadings(self, level: Level) -> None:
+        """Fix the first loading of each factor at one unless something else was said of it."""
+        for factor in self.roles.latent[level]:
+            first = next((r for r in self._of(level, "=~") if r.lhs == factor), None)
+            if first is None or first.fixed is not None or self.said[first.key].freed:
+                continue
+            self.rows[first.key] = replace(first, fixed=1.0)
+
+    def modelled(self, level: Level) -> list[str]:
+        """Variables with a (residual) variance: all but the covariates that are conditioned on."""
+        conditioned = self.conditioned(level)
+        names = (*self.roles.observed(level), *self.roles.latent[level])
+        return [name for name in names if name not in conditioned]
+
+    def conditioned(self, level: Level) -> set[str]:
+        """Exogenous variables of one level only of which no variance, covariance or mean is named.
+
+        A variable with parts at both levels is always modelled: its parts are not observed.
+        """
+        own = {
+            "within": self.roles.within_only,
+            "between": self.roles.between_only,
+            None: self.roles.between_only,
+        }[level]
+        named = {n for r in self._of(level, "~~") for n in (r.lhs, r.rhs)}
+        named |= {r.lhs for r in self._of(level, "~1")}
+        return set(own) - self.dependent(level) - named
+
+    def dependent(self, level: Level) -> set[str]:
+        """Outcomes and indicators."""
+        slopes = {s.outcome for s in self.statements.slopes} if level == "within" else set()
+        return (
+            {r.lhs for r in self._of(level, "~")} | {r.rhs for r in self._of(level, "=~")} | slopes
+        )
+
+    def predictors(self, level: Level) -> set[str]:
+        found = {r.rhs for r in self._of(level, "~")}
+        if level == "within":
+            found |= {s.predictor for s in self.statements.slopes}
+        for product in self.statements.interactions:
+            if product.level == level:
+                found |= {product.left, product.right}
+        return found - self.products
+
+    def variances(self, level: Level) -> None:
+        for name in self.modelled(level):
+            self._add(level, name, "~~", name)
+
+    def exogenous_covariances(self, level: Level) -> None:
+        dependent, predictors = self.dependent(level), self.predictors(level)
+        free = [n for n in self.modelled(level) if n not in dependent]
+        slopes = {s.name for s in self.statements.slopes}
+        factors = [n for n in free if n in self.roles.latent[level] and n not in slopes]
+        observed = [n for n in free if n in self.roles.observed(level) and n in predictors]
+        for a, b in (*combinations(factors, 2), *combinations(observed, 2)):
+            self._add(level, a, "~~", b)
+
+    def outcome_covariances(self, level: Level) -> None:
+        outcomes = {r.lhs for r in self._of(level, "~")}
+        if level == "within":
+            outcomes |= {s.outcome for s in self.statements.slopes}
+        indicators = {r.rhs for r in self._of(level, "=~")}
+        last = outcomes - self.predictors(level) - indicators
+        slopes = {s.name for s in self.statements.slopes}
+        for a, b in combinations([n for n in self.modelled(level) if n in last - slopes], 2):
+            self._add(level, a, "~~", b)
+
+    def intercepts(self, level: Level) -> None:
+        """Free intercepts of what is observed; a split variable has its own at the between level."""
+        modelled = self.modelled(level)
+        own = self.roles.within_only if level == "within" else self.roles.observed(level)
+        for name in own:
+            if name in modelled:
+                self._add(level, name, "~1")
+        for slope in self.statements.slopes:
+            if level == "between":
+                self._add(level, slope.name, "~1")
+
+    def priors(self) -> None:
+        """Attach the priors that were given apart from their parameter."""
+        for statement in self.statements.priors:
+            target = statement.target
+            if isinstance(target, str):
+                rows = [r for r in self.rows.values() if r.label == target]
+            else:
+                wanted = Parameter(*target).key
+                rows = [r for r in self.rows.values() if r.key == wanted]
+            if not rows:
+                names = [r.label for r in self.rows.values() if r.label]
+                shown = target if isinstance(target, str) else Parameter(*target).full_name
+                message = f"a prior is given to '{shown}', which is not a parameter of the model"
+                hint = did_you_mean(shown, [*names, *(r.full_name for r in self.rows.values())])
+                if statement.place is not None:
+                    raise ModelSyntaxError(message, statement.place, hint=hint)
+                raise ModelError(f"{message}. {hint}")
+            for row in rows:
+                self.rows[row.key] = replace(row, prior=statement.prior)
+
+    def ordered(self) -> list[Parameter]:
+        """By level, and in a level as Mplus prints: BY, ON, WITH, intercepts, variances."""
+        rank = {"=~": 0, "~": 1, "~~": 2, "~1": 3}
+
+        def place(row: Parameter) -> tuple[int, int]:
+            return (
+                self.roles.levels.index(row.level) if row.level in self.roles.levels else 9,
+                rank[row.op] + 2 * row.is_variance,
+            )
+
+        return sorted(self.rows.values(), key=place)
+
+
+def _shared_labels(rows: list[Parameter], statements: Statements) -> tuple[Parameter, ...]:
+    """Rows with one label are one parameter: they share its fixed value, start, prior, bounds."""
+    by_label: dict[str, list[Parameter]] = {}
+    for row in rows:
+        if row.label is not None:
+            by_label.setdefault(row.label, []).append(row)
+    shared: dict[Key, Parameter] = {}
+    for label, group in by_label.items():
+        changes = {}
+        for what, word in (
+            ("fixed", "fixed values"),
+            ("start", "starting values"),
+            ("prior", "priors"),
+            ("lower", "lower bounds"),
+            ("upper", "upper bounds"),
+        ):
+            values = list(dict.fromkeys(v for r in group if (v := getattr(r, what)) is not None))
+            if len(values) > 1:
+                where = "; ".join(
+                    f"{r.full_name} = {getattr(r, what)}" for r in group if getattr(r, what) is not None
+                )
+                place = next(
+                    (s.place for s in statements.rows if s.row.key == group[-1].key), None
+                )
+                message = f"label '{label}' has conflicting {word} ({where})"
+                hint = "Parameters with one label are one parameter: give them one value, or two labels."
+                if place is not None:
+                    raise ModelSyntaxError(message, place, hint=hint)
+                raise ModelError(f"{message}. {hint}")
+            changes[what] = values[0] if values else None
+        for row in group:
+            shared[row.key] = replace(row, **changes)
+    return tuple(shared.get(row.key, row) for row in rows)
+
+
+def _check_scales(spec: ModelSpec, statements: Statements) -> None:
+    """Each factor needs a unit: one fixed loading that is not zero, or a fixed variance."""
+    slopes = {s.name for s in spec.slopes}
+    for level, factor in spec.latent:
+        if factor in slopes:
+            continue
+        loadings = [r for r in spec.at(level, "=~") if r.lhs == factor]
+        variance = next(
+            (r for r in spec.at(level, "~~") if r.is_variance and r.lhs == factor), None
+        )
+        tied = {r.label for r in spec.parameters if r.label and r.level != level and not r.free}
+        if any(r.fixed for r in loadings) or (variance is not None and variance.fixed):
+            continue
+        if any(r.label in tied for r in loadings):
+            continue
+        # Loadings shared with a level where the factor has a scale give it one here.
+        others = {
+            r.label
+            for r in spec.parameters
+            if r.op == "=~" and r.label and (r.level, r.lhs) != (level, factor)
+        }
+        if any(r.label in others for r in loadings):
+            continue
+        _fail(
+            f"the factor '{factor}' has no scale: none of its loadings and not its variance is "
+            f"fixed, so the model is not identified",
+            statements,
+            factor,
+            f"Fix the first loading (leave out NA* or *), or the variance: {factor} ~~ 1*{factor} "
+            f"(Mplus: {factor}@1).",
+        )
+
+
+def _check_names(spec: ModelSpec, statements: Statements) -> None:
+    known = set(spec.labels)
+    for definition in spec.definitions:
+        for name in sorted(definition.expression.names()):
+            if name not in known:
+                _fail(
+                    f"'{definition.name}' uses '{name}', which is neither a label nor defined "
+                    f"before it",
+                    statements,
+                    definition.name,
+                    did_you_mean(name, known),
+                )
+        if definition.name in spec.labels:
+            _fail(
+                f"'{definition.name}' is defined and is also the label of a parameter",
+                statements,
+                definition.name,
+                "Give one of them another name.",
+            )
+        known.add(definition.name)
+    for constraint in spec.constraints:
+        for name in sorted(constraint.left.names() | constraint.right.names()):
+            if name not in known:
+                raise ModelError(
+                    f"The constraint '{constraint}' uses '{name}', which is not a label. "
+                    f"{did_you_mean(name, known)}"
+                )
+
+
+def _fail(message: str, statements: Statements, name: str, hint: str) -> NoReturn:
+    place: Place | None = dict(statements.places).get(name)
+    if place is not None:
+        raise ModelSyntaxError(message, place, hint=hint)
+    raise ModelError(f"{message[0].upper()}{message[1:]}. {hint}")
