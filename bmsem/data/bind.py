@@ -1,0 +1,266 @@
+"""Spec and data together: the bound model."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bmsem.data import checks
+from bmsem.data.read import numeric_columns, read_data
+from bmsem.data.scales import Scales, data_scales
+from bmsem.data.statistics import (
+    ClusterStatistics,
+    PooledStatistics,
+    cluster_statistics,
+    pooled_statistics,
+)
+from bmsem.data.transform import apply_transforms
+from bmsem.errors import DataError, DataWarning, ModelError, did_you_mean
+from bmsem.moments import Structure, build_structure
+from bmsem.spec import ModelSpec, complete
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class BoundModel:
+    """A model with its data, reduced to what the likelihood needs.
+
+    Attributes
+    ----------
+    spec
+        The model, with the roles that the data decided.
+    structure
+        The model as matrices.
+    members
+        Statistics of the individuals' variables by cluster; ``None`` without clusters.
+    between_outcomes, between_covariates : (J, ·)
+        z and x_between of each cluster (of each row, without clusters).
+    pooled
+        The statistics pooled over clusters of one size.
+    scales
+        Means and standard deviations by level.
+    cluster_ids
+        The clusters' own names, in order of first appearance.
+    cluster_sizes : (J,)
+    rows
+        N.
+    notes
+        What was inferred or looked odd.
+    """
+
+    spec: ModelSpec
+    structure: Structure
+    members: ClusterStatistics | None
+    between_outcomes: Array
+    between_covariates: Array
+    pooled: PooledStatistics
+    scales: Scales
+    cluster_ids: pd.Index
+    cluster_sizes: NDArray[np.int64]
+    rows: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def clusters(self) -> int:
+        """J; the number of rows in a model without clusters."""
+        return len(self.cluster_ids)
+
+    def __str__(self) -> str:
+        structure = self.structure
+        lines = ["BoundModel"]
+        if self.spec.multilevel:
+            low, high = self.cluster_sizes.min(), self.cluster_sizes.max()
+            sizes = f"{low}" if low == high else f"{low} to {high}, mean {self.cluster_sizes.mean():.1f}"
+            lines.append(
+                f"  {self.rows:,} rows in {self.clusters:,} clusters of {sizes} "
+                f"({len(self.pooled.sizes)} distinct sizes)"
+            )
+        else:
+            lines.append(f"  {self.rows:,} rows, no clusters")
+        for title, names in (
+            ("within and between", structure.outcomes),
+            ("conditioned on, within", structure.within_covariates),
+            ("between outcomes" if self.spec.multilevel else "modelled", structure.between_outcomes),
+            ("conditioned on", structure.between_covariates),
+        ):
+            if names:
+                lines.append(f"  {title + ':':<24}{', '.join(names)}")
+        lines.append(f"  {len(structure.parameters)} free parameters")
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
+    """Join a model with data.
+
+    Parameters
+    ----------
+    spec
+        The model.
+    data
+        A data frame, a mapping of columns, or the path of a CSV file.
+    cluster
+        Name of the column that tells the clusters apart; any hashable values in any order. The
+        default is the cluster variable that the spec names.
+
+    Raises
+    ------
+    DataError
+        If a variable is unknown, not numeric, missing or infinite, does not vary, varies inside a
+        cluster although it belongs to the between level, or is collinear with others.
+    ModelError
+        If the model has levels and there are no clusters, or the other way round.
+
+    Warns
+    -----
+    DataWarning
+        If there are fewer clusters than between-level variables need, or a variable has next to no
+        variance at a level.
+    """
+    frame = read_data(data)
+    cluster = cluster or spec.cluster
+    _check_levels(spec, cluster)
+    if cluster is not None and cluster not in frame.columns:
+        raise DataError(
+            f"The cluster variable '{cluster}' is not a column of the data. "
+            f"{did_you_mean(cluster, map(str, frame.columns))}"
+        )
+    frame = apply_transforms(frame, spec, cluster)
+    if cluster is not None and cluster in spec.observed:
+        raise ModelError(f"'{cluster}' names the clusters; it cannot also be in the model.")
+    places = dict(spec.statements.places) if spec.statements is not None else {}
+    columns = numeric_columns(frame, spec.observed, places)
+    checks.constant(columns)
+    if spec.multilevel:
+        assert cluster is not None
+        codes, ids = _clusters(frame, cluster)
+        spec, notes = _infer_roles(spec, columns, codes, ids, frame.index)
+    else:
+        codes, ids = np.arange(len(frame)), frame.index
+        notes = list(spec.notes)
+    spec.require_estimable()
+    structure = build_structure(spec)
+    n_clusters = len(ids)
+    first = np.full(n_clusters, len(frame), dtype=np.intp)
+    np.minimum.at(first, codes, np.arange(len(frame)))
+
+    def stack(names: tuple[str, ...], rows: Any = slice(None)) -> Array:
+        if not names:
+            return np.empty((n_clusters if isinstance(rows, np.ndarray) else len(frame), 0))
+        return np.column_stack([columns[name][rows] for name in names])
+
+    members = None
+    sizes = np.ones(n_clusters, dtype=np.int64)
+    if spec.multilevel:
+        members = cluster_statistics(
+            stack((*structure.outcomes, *structure.within_covariates)), codes, n_clusters
+        )
+        sizes = members.cluster_sizes.astype(np.int64)
+    z = stack(structure.between_outcomes, first)
+    x = stack(structure.between_covariates, first)
+    found = checks.levels(structure, members, z, x, multilevel=spec.multilevel)
+    for message in found:
+        warnings.warn(message, DataWarning, stacklevel=2)
+    return BoundModel(
+        spec,
+        structure,
+        members,
+        z,
+        x,
+        pooled_statistics(members, z, x, len(structure.outcomes)),
+        data_scales(spec, structure, members, z, x),
+        ids,
+        sizes,
+        len(frame),
+        (*notes, *found),
+    )
+
+
+def _check_levels(spec: ModelSpec, cluster: str | None) -> None:
+    if spec.multilevel and cluster is None:
+        raise ModelError(
+            "The model has a within and a between level, but no cluster variable is named. "
+            "Pass cluster='…', or write 'cluster: …' in the model."
+        )
+    if not spec.multilevel and cluster is not None:
+        raise ModelError(
+            f"A cluster variable ('{cluster}') is given, but the model has no levels. Write its "
+            f"parts under 'level: within' and 'level: between', or leave the cluster variable out "
+            f"to treat all rows as independent."
+        )
+
+
+def _clusters(frame: pd.DataFrame, cluster: str) -> tuple[NDArray[np.intp], pd.Index]:
+    ids = frame[cluster]
+    absent = int(ids.isna().sum())
+    if absent:
+        raise DataError(f"The cluster variable '{cluster}' is missing in {absent} row(s).")
+    codes, uniques = pd.factorize(ids)
+    if len(uniques) < 2:
+        raise DataError(
+            f"There is only one cluster ('{cluster}' is {uniques[0]!r} in every row), so nothing "
+            f"can be learned about the between level. Fit a model without levels instead."
+        )
+    if len(uniques) == len(frame):
+        raise DataError(
+            f"Every cluster of '{cluster}' has a single member: within and between differences "
+            f"cannot be told apart. Check the cluster variable, or fit a model without levels."
+        )
+    return codes, pd.Index(uniques, name=cluster)
+
+
+def _infer_roles(
+    spec: ModelSpec,
+    columns: dict[str, Array],
+    codes: NDArray[np.intp],
+    ids: pd.Index,
+    index: pd.Index,
+) -> tuple[ModelSpec, list[str]]:
+    """Let the data decide the role of variables that were not declared."""
+    statements = spec.statements
+    declared = set(statements.between_only) if statements else set(spec.between_only)
+    to_split = []
+    for name in spec.between_only:
+        varies = checks.varies_within(columns[name], codes, len(ids))
+        if varies is None:
+            continue
+        if name in declared:
+            row, other, cluster = varies
+            raise DataError(
+                f"'{name}' is a between-level variable but varies inside cluster {ids[cluster]!r}: "
+                f"{columns[name][other]:g} in row {index[other]}, {columns[name][row]:g} in row "
+                f"{index[row]}. Take it out of the between declaration to give it a within and a "
+                f"between part, or use its observed mean, cluster_mean({name})."
+            )
+        to_split.append(name)
+    to_between = [
+        name
+        for name in spec.split
+        if name not in {r.lhs for r in spec.at("within", "~")}
+        and not _predicts(spec, name)
+        and checks.varies_within(columns[name], codes, len(ids)) is None
+    ]
+    if not (to_split or to_between) or statements is None:
+        return spec, list(spec.notes)
+    settled = complete(statements, split=to_split, between_only=to_between)
+    notes = list(settled.notes)
+    notes += [
+        f"{name} varies inside clusters: it has a within and a between part, and its cluster mean "
+        f"is latent."
+        for name in to_split
+    ]
+    notes += [f"{name} is constant in every cluster: it is a between-only variable." for name in to_between]
+    return settled, notes
+
+
+def _predicts(spec: ModelSpec, name: str) -> bool:
+    """Whether a variable is used at the within level, where it would need to vary."""
+    return any(
+        name in (r.lhs, r.rhs) and not r.is_variance and r.op != "~1" for r in spec.at("within")
+    )

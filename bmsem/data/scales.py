@@ -1,0 +1,77 @@
+"""Means and standard deviations by level: what weak priors and starting values are scaled by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmsem.data.statistics import ClusterStatistics
+from bmsem.moments import Structure
+from bmsem.spec import Level, ModelSpec
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Standard deviations and means of observed variables and factors, by level.
+
+    A factor's standard deviation is taken to be that of the indicator that gives it its unit.
+    """
+
+    sd: dict[tuple[Level, str], float]
+    mean: dict[tuple[Level, str], float]
+
+
+def data_scales(
+    spec: ModelSpec, structure: Structure, members: ClusterStatistics | None, z: Array, x: Array
+) -> Scales:
+    """Scales from the statistics of the bound data.
+
+    The between variance of a split variable is the moment estimate var(ybar) - Sw mean(1/n_j)
+    (Snijders & Bosker 2012, equation 3.11), but no less than a hundredth of the total: a negative
+    estimate must not make a prior of width zero.
+    """
+    sd: dict[tuple[Level, str], float] = {}
+    mean: dict[tuple[Level, str], float] = {}
+    top: Level = "between" if spec.multilevel else None
+    for names, values in (
+        (structure.between_outcomes, z),
+        (structure.between_covariates, x),
+    ):
+        for i, name in enumerate(names):
+            sd[top, name] = float(values[:, i].std(ddof=1))
+            mean[top, name] = float(values[:, i].mean())
+    if members is not None:
+        flat = members.by_cluster()
+        means = flat.means[:, 0]
+        n = flat.cluster_sizes
+        within = np.diagonal(flat.scatter[:, 0].sum(axis=0)) / (n.sum() - len(n))
+        observed = means.var(axis=0, ddof=1)
+        between = np.maximum(
+            observed - within * np.mean(1.0 / n), 0.01 * (within + observed)
+        )
+        for i, name in enumerate((*structure.outcomes, *structure.within_covariates)):
+            sd["within", name] = float(np.sqrt(within[i]))
+            sd["between", name] = float(np.sqrt(between[i]))
+            mean["between", name] = float(np.average(means[:, i], weights=n))
+            mean["within", name] = mean["between", name] if name in spec.within_only else 0.0
+    for level, factor in spec.latent:
+        sd[level, factor] = _factor_sd(spec, level, factor, sd)
+        mean[level, factor] = 0.0
+    return Scales(sd, mean)
+
+
+def _factor_sd(
+    spec: ModelSpec, level: Level, factor: str, sd: dict[tuple[Level, str], float]
+) -> float:
+    for row in spec.at(level, "~~"):
+        if row.is_variance and row.lhs == factor and row.fixed:
+            return float(np.sqrt(row.fixed))
+    loadings = [r for r in spec.at(level, "=~") if r.lhs == factor and (level, r.rhs) in sd]
+    for row in loadings:
+        if row.fixed:
+            return sd[level, row.rhs] / abs(row.fixed)
+    return sd[level, loadings[0].rhs] if loadings else 1.0

@@ -1,0 +1,44 @@
+"""Variables made from others before the model sees the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from bmsem.data.read import numeric_columns
+from bmsem.errors import DataError
+from bmsem.spec import ModelSpec
+
+
+def apply_transforms(frame: pd.DataFrame, spec: ModelSpec, cluster: str | None) -> pd.DataFrame:
+    """The data with the spec's transforms carried out in the order in which they were written.
+
+    Raises
+    ------
+    DataError
+        If a transform needs clusters and there are none, or makes a value that is not finite.
+    """
+    if not spec.transforms:
+        return frame
+    result = frame.copy(deep=False)
+    for transform in spec.transforms:
+        columns = numeric_columns(result, sorted(transform.expression.names()))
+        with np.errstate(all="ignore"):
+            made = transform.expression.evaluate(columns)
+        values = np.broadcast_to(np.asarray(made, dtype=float), (len(result),))
+        bad = ~np.isfinite(values)
+        if bad.any():
+            row = result.index[int(np.flatnonzero(bad)[0])]
+            raise DataError(
+                f"'{transform}' is not a finite number in {int(bad.sum())} row(s), the first of "
+                f"which is row {row}."
+            )
+        if transform.function in ("cluster_mean", "center_groupmean"):
+            if cluster is None:
+                raise DataError(f"'{transform}' needs clusters: name the cluster variable.")
+            means = pd.Series(values).groupby(result[cluster].to_numpy()).transform("mean")
+            values = means.to_numpy() if transform.function == "cluster_mean" else values - means
+        elif transform.function == "center_grandmean":
+            values = values - values.mean()
+        result[transform.name] = np.asarray(values)
+    return result

@@ -1,0 +1,209 @@
+"""From a bound model and its priors to a `pymc.Model`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from bmsem.data import BoundModel
+from bmsem.expressions import FUNCTIONS
+from bmsem.graph.correlations import correlations_from_partials, lkj_shapes
+from bmsem.graph.op import two_level_log_likelihood
+from bmsem.graph.variables import DataVector, group_name, prior_groups, prior_variable
+from bmsem.likelihood.inputs import KernelInputs, kernel_inputs
+from bmsem.priors import ParameterPrior, PriorTable
+from bmsem.spec import Level
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A PyMC model and how its variable ``parameters`` lines up with the parameter vector.
+
+    Attributes
+    ----------
+    model
+        Vectors of priors by kind, a ``Deterministic`` ``parameters`` in natural units, and the
+        likelihood as a potential. Its one `pm.Data`, ``data``, holds the priors' arguments and the
+        sufficient statistics: two models of one shape differ in nothing else.
+    inputs
+        The kernel's arrays; ``inputs.order`` is the order of ``parameters``.
+    """
+
+    model: pm.Model
+    inputs: KernelInputs
+
+
+def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
+    """Build the PyMC model of a bound model.
+
+    Parameters with one kind and family of prior are one vector, so that the graph stays small and
+    compiles fast: ``paths``, ``loadings``, ``intercepts``, ``sds`` or ``variances``, ``covariances``,
+    and ``correlations_unit``, which holds (z + 1) / 2 for partial correlations z. A parameter with a
+    prior of its own is a variable of its own, named by its label or row.
+
+    Raises
+    ------
+    ModelError
+        If a prior names no PyMC distribution, or arguments that it does not take.
+    """
+    with pm.Model() as model:
+        data = DataVector()
+        theta = _Theta(bound)
+        for rows in prior_groups(table):
+            theta.add_group(rows, prior_variable(group_name(rows), rows, model, data))
+        theta.add_determined(table)
+        theta.add_correlations(table, model, data)
+        theta.add_determined(table)
+        inputs = kernel_inputs(bound, table, tuple(theta.order))
+        model.add_coord("parameter", [bound.structure.parameters[i].name for i in theta.order])
+        vector = pt.concatenate(theta.pieces) if theta.pieces else pt.zeros((0,))
+        parameters = pm.Deterministic("parameters", vector, dims="parameter")
+        value, _ = two_level_log_likelihood(
+            parameters,
+            data.slice(inputs.data),
+            pt.constant(inputs.integers),
+            pt.constant(inputs.reals),
+        )
+        pm.Potential("log_likelihood", value)
+        data.fill()
+    return Graph(model, inputs)
+
+
+@dataclass
+class _Theta:
+    """The parameter vector while it is put together, piece by piece."""
+
+    bound: BoundModel
+    order: list[int] = field(default_factory=list)
+    pieces: list[Any] = field(default_factory=list)
+    # Standard deviations, which turn correlations into covariances.
+    _sds: list[Any] = field(default_factory=list)
+    _sd_position: dict[tuple[Level, str], int] = field(default_factory=dict)
+    _sd_count: int = 0
+
+    def __post_init__(self) -> None:
+        fixed = [r for r in self.bound.spec.parameters if r.is_variance and r.fixed is not None]
+        for row in fixed:
+            self._add_sds([(row.level, row.lhs)], pt.constant([float(np.sqrt(row.fixed or 0.0))]))
+
+    def _add(self, indices: list[int], values: Any) -> None:
+        self.order += indices
+        self.pieces.append(values)
+
+    def _add_sds(self, names: list[tuple[Level, str]], values: Any) -> None:
+        for i, name in enumerate(names):
+            self._sd_position[name] = self._sd_count + i
+        self._sds.append(values)
+        self._sd_count += len(names)
+
+    def add_group(self, rows: list[ParameterPrior], vector: Any) -> None:
+        """A vector of parameters that were sampled together."""
+        values = vector
+        if rows[0].parameter.kind == "variance":
+            on_sd = rows[0].on == "sd"
+            values = vector**2 if on_sd else vector
+            sds = vector if on_sd else pt.sqrt(vector)
+            self._name_sds(rows, sds)
+        self._add([r.parameter.index for r in rows], values)
+
+    def _name_sds(self, rows: list[ParameterPrior], sds: Any) -> None:
+        start = self._sd_count
+        self._add_sds([(r.parameter.rows[0].level, r.parameter.rows[0].lhs) for r in rows], sds)
+        for i, row in enumerate(rows):
+            for place in row.parameter.rows:
+                self._sd_position[place.level, place.lhs] = start + i
+
+    def value(self, index: int) -> Any:
+        """The scalar of one parameter."""
+        position = self.order.index(index)
+        return pt.concatenate(self.pieces)[position]
+
+    def add_determined(self, table: PriorTable) -> None:
+        """Parameters that constraints make functions of those that are there already."""
+        by_name = {p.name: p.index for p in self.bound.structure.parameters}
+        functions = {k: getattr(pt, v) for k, v in FUNCTIONS.items() if hasattr(pt, v)}
+        functions["phi"] = lambda x: 0.5 * (1.0 + pt.erf(x / np.sqrt(2.0)))
+        for row in table.role("determined"):
+            if row.expression is None or row.parameter.index in self.order:
+                continue
+            names = row.expression.names()
+            if any(by_name[n] not in self.order for n in names):
+                continue
+            values = {n: self.value(by_name[n]) for n in names}
+            result = pt.as_tensor_variable(row.expression.evaluate(values, functions))
+            result = pt.atleast_1d(result.astype("float64"))
+            if row.parameter.kind == "variance":
+                self._name_sds([row], pt.sqrt(result))
+            self._add([row.parameter.index], result)
+
+    def add_correlations(self, table: PriorTable, model: pm.Model, data: DataVector) -> None:
+        """Covariances that are sampled as correlations."""
+        own = {
+            r.parameter.index: r for r in table.role("sampled") if r.on == "correlation" and r.prior
+        }
+        taken = set(self.order) | set(own) | {r.parameter.index for r in table.role("determined")}
+        shapes: list[float] = []
+        unit: list[tuple[int, tuple[Level, str, str]]] = []
+        sizes: list[int] = []  # of full blocks larger than a pair; 0 for a single correlation
+        for block in table.blocks:
+            pairs = [p for p in block.pairs if p[2] not in taken]
+            if not pairs:
+                continue
+            names = [(block.level, block.variables[i], block.variables[j]) for i, j, _ in pairs]
+            unit += [(index, name) for (_, _, index), name in zip(pairs, names, strict=True)]
+            if block.full:
+                shapes += lkj_shapes(block.size, table.lkj)
+                sizes += [block.size] if block.size > 2 else [0]
+            else:
+                # The marginal distribution of one correlation under LKJ; the matrix is checked.
+                shapes += [table.lkj + (block.size - 2) / 2.0] * len(pairs)
+                sizes += [0] * len(pairs)
+        indices, names, parts = [], [], []
+        if unit:
+            model.add_coord("correlation", [self.bound.structure.parameters[i].name for i, _ in unit])
+            shape = data.slice(np.array(shapes))
+            variable = pm.Beta("correlations_unit", shape, shape, dims="correlation")
+            partials = 2.0 * variable - 1.0
+            indices += [i for i, _ in unit]
+            names += [n for _, n in unit]
+            parts.append(_blockwise(partials, sizes))
+        for index, row in own.items():
+            parts.append(prior_variable(f"cor({row.parameter.name})", [row], model, data))
+            place = row.parameter.rows[0]
+            indices.append(index)
+            names.append((place.level, place.lhs, place.rhs))
+        if not parts:
+            return
+        correlations = pt.concatenate(parts) if len(parts) > 1 else parts[0]
+        sds = pt.concatenate(self._sds) if len(self._sds) > 1 else self._sds[0]
+        first = sds[np.array([self._sd_position[level, a] for level, a, _ in names])]
+        second = sds[np.array([self._sd_position[level, b] for level, _, b in names])]
+        self._add(indices, correlations * first * second)
+        if table.flat_covariances:
+            # Uniform over covariances, sampled as correlations: d cov = sd_i sd_j d r.
+            pm.Potential("flat_covariances", pt.sum(pt.log(first * second)))
+            # LKJ(1) is uniform over correlation matrices, so nothing else is needed.
+
+
+def _blockwise(partials: Any, sizes: list[int]) -> Any:
+    """Correlations of all blocks from their partial correlations."""
+    if not any(sizes):
+        return partials
+    parts, start, singles = [], 0, 0
+    for size in sizes:
+        if not size:
+            singles += 1
+            continue
+        if singles:
+            parts.append(partials[start : start + singles])
+            start, singles = start + singles, 0
+        count = size * (size - 1) // 2
+        parts.append(correlations_from_partials(partials[start : start + count], size))
+        start += count
+    if singles:
+        parts.append(partials[start:])
+    return pt.concatenate(parts) if len(parts) > 1 else parts[0]

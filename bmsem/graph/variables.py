@@ -1,0 +1,126 @@
+"""Random variables of a model's parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from bmsem.errors import ModelError, did_you_mean
+from bmsem.moments import FreeParameter
+from bmsem.priors import ParameterPrior, PriorTable
+from bmsem.spec import Prior
+
+PLURALS = {
+    "loading": "loadings",
+    "path": "paths",
+    "intercept": "intercepts",
+    "variance": "variances",
+    "covariance": "covariances",
+}
+
+
+def prior_groups(table: PriorTable) -> list[list[ParameterPrior]]:
+    """Sampled parameters, those that are sampled as one vector together."""
+    groups: dict[tuple[Any, ...], list[ParameterPrior]] = {}
+    for row in table.role("sampled"):
+        if row.prior is None or row.on == "correlation":
+            continue
+        key: tuple[Any, ...] = (row.parameter.index,)
+        if _grouped(row):
+            assert isinstance(row.prior, Prior)
+            words = tuple(k for k, _ in row.prior.arguments)
+            key = (row.parameter.kind, row.on, row.prior.distribution, words, row.source == "given")
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def _grouped(row: ParameterPrior) -> bool:
+    """A prior from the preset or given to a group; bounds need a variable of their own."""
+    single = row.source == "model text" or row.lower is not None or row.upper is not None
+    return isinstance(row.prior, Prior) and not single
+
+
+def group_name(rows: list[ParameterPrior]) -> str:
+    """Name of the variable of a group: its kind, or the parameter if it stands alone."""
+    first = rows[0]
+    if not _grouped(first):
+        return f"sd({first.parameter.name})" if first.on == "sd" else first.parameter.name
+    name = "sds" if first.on == "sd" else PLURALS[first.parameter.kind]
+    return f"{name}_given" if first.source == "given" else name
+
+
+class DataVector:
+    """One shared vector that all numbers of a model are slices of.
+
+    Compiled models read shared variables through generated code, so that one costs less than many,
+    and a model of the same shape runs on other data by replacing it.
+    """
+
+    def __init__(self) -> None:
+        self._shared = pm.Data("data", np.zeros(0))
+        self._values: list[np.ndarray] = []
+        self._length = 0
+
+    def slice(self, values: np.ndarray) -> Any:
+        """Append values; returns the graph variable that stands for them."""
+        start = self._length
+        self._values.append(np.asarray(values, dtype=float))
+        self._length += len(values)
+        return self._shared[start : self._length]
+
+    def fill(self) -> None:
+        """Put the values in, when all are there."""
+        self._shared.set_value(np.concatenate(self._values))
+
+
+def prior_variable(
+    name: str, rows: list[ParameterPrior], model: pm.Model, data: DataVector
+) -> Any:
+    """A vector of parameters with one family of prior."""
+    first = rows[0]
+    if not isinstance(first.prior, Prior):
+        return pt.atleast_1d(model.register_rv(first.prior, name))
+    prior = first.prior
+    distribution = _distribution(prior.distribution, first.parameter)
+    dim = f"{name}_dim"
+    model.add_coord(dim, [r.parameter.name for r in rows])
+    options: dict[str, Any] = {"dims": dim}
+    if first.lower is not None or first.upper is not None:
+        lower = first.lower
+        if lower is None and first.parameter.kind == "variance":
+            lower = 0.0
+        options["transform"] = pm.distributions.transforms.Interval(lower, first.upper)
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    for i, (word, _) in enumerate(prior.arguments):
+        values = [r.prior.arguments[i][1] for r in rows if isinstance(r.prior, Prior)]
+        shared = data.slice(np.array(values))
+        if word:
+            named[word] = shared
+        else:
+            positional.append(shared)
+    try:
+        return distribution(name, *positional, **named, **options)
+    except TypeError as error:
+        raise ModelError(
+            f"The prior {prior} of {first.parameter.name} has arguments that "
+            f"pymc.{prior.distribution} does not take: {error}."
+        ) from error
+
+
+def _distribution(name: str, parameter: FreeParameter) -> Any:
+    found = getattr(pm, name, None)
+    if not (isinstance(found, type) and issubclass(found, pm.Distribution)):
+        known = [
+            k
+            for k, v in vars(pm).items()
+            if isinstance(v, type) and issubclass(v, pm.Continuous) and v is not pm.Continuous
+        ]
+        raise ModelError(
+            f"The prior of {parameter.name} names '{name}', which is not a distribution of PyMC. "
+            f"{did_you_mean(name, known)}"
+        )
+    return found

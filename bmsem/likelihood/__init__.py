@@ -1,0 +1,1 @@
+"""Log-likelihoods of bound models and what follows from them."""

@@ -1,0 +1,79 @@
+"""Covariance blocks: which variances and covariances form a matrix together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bmsem.moments import FreeParameter
+from bmsem.spec import Level
+
+
+@dataclass(frozen=True)
+class CovarianceBlock:
+    """Variables of one level that free covariances connect.
+
+    Attributes
+    ----------
+    variables
+        In the order of the table.
+    pairs
+        Positions i > j in ``variables`` and the parameter's index, row by row of the lower triangle.
+    full
+        Whether every pair is free and may be given an LKJ prior; otherwise each correlation has a
+        prior of its own, and points where the matrix is not positive definite are rejected.
+    """
+
+    level: Level
+    variables: tuple[str, ...]
+    pairs: tuple[tuple[int, int, int], ...]
+    full: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.variables)
+
+
+def covariance_blocks(
+    parameters: tuple[FreeParameter, ...], apart: frozenset[int] = frozenset()
+) -> tuple[CovarianceBlock, ...]:
+    """Connected components of the free covariances of each level.
+
+    ``apart`` are covariances that are sampled on their own: those with a prior of their own, and
+    those that share a label with another row. They make a block that holds them sparse.
+    """
+    edges: dict[Level, dict[frozenset[str], FreeParameter]] = {}
+    for parameter in parameters:
+        for row in parameter.rows:
+            if row.is_covariance:
+                edges.setdefault(row.level, {})[frozenset((row.lhs, row.rhs))] = parameter
+    blocks = []
+    for level, pairs in edges.items():
+        neighbours: dict[str, dict[str, None]] = {}
+        for pair in pairs:
+            a, b = sorted(pair)
+            neighbours.setdefault(a, {})[b] = None
+            neighbours.setdefault(b, {})[a] = None
+        left = dict.fromkeys(neighbours)
+        while left:
+            component: dict[str, None] = {}
+            stack = [next(iter(left))]
+            while stack:
+                name = stack.pop()
+                if name in component:
+                    continue
+                component[name] = None
+                left.pop(name, None)
+                stack.extend(neighbours[name])
+            variables = tuple(sorted(component))
+            entries = []
+            single = True
+            for i in range(len(variables)):
+                for j in range(i):
+                    found = pairs.get(frozenset((variables[i], variables[j])))
+                    if found is None:
+                        single = False
+                        continue
+                    single = single and found.index not in apart
+                    entries.append((i, j, found.index))
+            blocks.append(CovarianceBlock(level, variables, tuple(entries), single))
+    return tuple(blocks)

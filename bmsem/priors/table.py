@@ -1,0 +1,244 @@
+"""Every free parameter with its prior and what becomes of it: sampled, integrated, determined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import pandas as pd
+
+from bmsem.data import BoundModel
+from bmsem.errors import ModelError, did_you_mean
+from bmsem.expressions import Expression
+from bmsem.language.prior_text import parse_prior
+from bmsem.moments import FreeParameter
+from bmsem.priors.blocks import CovarianceBlock, covariance_blocks
+from bmsem.priors.presets import PRESETS, Preset
+from bmsem.spec import Prior
+from bmsem.spec.constraints import solve_constraints
+
+Role = Literal["sampled", "integrated", "determined"]
+
+# Groups of parameters that a prior can be given to, optionally after "within: " or "between: ".
+GROUPS = {
+    "loadings": "loading",
+    "paths": "path",
+    "intercepts": "intercept",
+    "variances": "variance",
+    "sds": "variance",
+    "covariances": "covariance",
+    "correlations": "covariance",
+}
+
+
+@dataclass(frozen=True)
+class ParameterPrior:
+    """One free parameter's prior.
+
+    ``prior`` is a `Prior`, a PyMC distribution object that the user gave, ``None`` if an LKJ prior on
+    the block covers it or if it is determined by ``expression``.
+    """
+
+    parameter: FreeParameter
+    role: Role
+    prior: Prior | Any | None
+    source: str
+    expression: Expression | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+    @property
+    def on(self) -> str:
+        return self.prior.on if isinstance(self.prior, Prior) else "parameter"
+
+    @property
+    def proper(self) -> bool:
+        """Whether the prior is a probability distribution."""
+        return not (
+            isinstance(self.prior, Prior) and self.prior.distribution in ("Flat", "HalfFlat")
+        )
+
+
+@dataclass(frozen=True)
+class PriorTable:
+    """The priors of a bound model; printable, and a data frame by `to_frame`.
+
+    Attributes
+    ----------
+    rows
+        One for each free parameter, in the order of the parameter vector.
+    blocks
+        Covariance blocks; the correlations of a full one have an LKJ(``lkj``) prior together.
+    flat_covariances
+        Whether the density is uniform over covariance matrices rather than correlation matrices.
+    """
+
+    preset: str
+    rows: tuple[ParameterPrior, ...]
+    blocks: tuple[CovarianceBlock, ...]
+    lkj: float
+    flat_covariances: bool
+
+    @property
+    def proper(self) -> bool:
+        return not self.flat_covariances and all(r.proper for r in self.rows)
+
+    def role(self, role: Role) -> tuple[ParameterPrior, ...]:
+        return tuple(r for r in self.rows if r.role == role)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Level, parameter, label, prior, the quantity it is on, role and where it comes from."""
+        return pd.DataFrame(
+            [
+                {
+                    "level": row.parameter.rows[0].level or "",
+                    "parameter": row.parameter.rows[0].name,
+                    "label": row.parameter.label or "",
+                    "prior": self._shown(row),
+                    "role": row.role,
+                    "source": row.source,
+                }
+                for row in self.rows
+            ]
+        )
+
+    def _shown(self, row: ParameterPrior) -> str:
+        if row.role == "determined":
+            return f"= {row.expression}"
+        if row.prior is None:
+            block = next(b for b in self.blocks if any(p[2] == row.parameter.index for p in b.pairs))
+            if not block.full:
+                return "correlation ~ Uniform over positive-definite matrices"
+            if self.flat_covariances:
+                return f"uniform over {block.size} x {block.size} covariance matrices"
+            return f"correlation ~ LKJ({self.lkj:g}), {block.size} x {block.size}"
+        text = str(row.prior) if isinstance(row.prior, Prior) else _dist_text(row.prior)
+        if row.lower is not None or row.upper is not None:
+            low = "-inf" if row.lower is None else f"{row.lower:g}"
+            high = "inf" if row.upper is None else f"{row.upper:g}"
+            text += f" in [{low}, {high}]"
+        return text
+
+    def __str__(self) -> str:
+        head = f"Priors (preset {self.preset}{'' if self.proper else ', improper'})"
+        return f"{head}\n{self.to_frame().to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(index=False)
+
+
+def prior_table(
+    bound: BoundModel,
+    priors: str | Mapping[str, Any] = "weak",
+    *,
+    sample_intercepts: bool = False,
+) -> PriorTable:
+    """Give every free parameter a prior.
+
+    Parameters
+    ----------
+    bound
+        Model and data; presets may be scaled by the data.
+    priors
+        A preset (``"weak"``, ``"mplus"``, ``"blavaan"``), or a mapping of labels, parameters
+        (``"between: mvpa ~ advant"``) or groups (``"paths"``, ``"between: sds"``) to priors; its key
+        ``"preset"`` names the preset for the rest. A prior is text such as ``"Normal(0, 1)"``, a
+        `Prior`, or a PyMC distribution made with ``.dist``.
+    sample_intercepts
+        Sample all intercepts instead of integrating out those with a normal or flat prior.
+
+    Raises
+    ------
+    ModelError
+        If a preset, label, parameter or group is unknown.
+    """
+    preset, given = _split(priors)
+    parameters = bound.structure.parameters
+    solved = solve_constraints(bound.spec)
+    determined = dict(solved.determined)
+    chosen = _given(parameters, given)
+    apart = frozenset(
+        p.index
+        for p in parameters
+        if p.kind == "covariance"
+        and (len(p.rows) > 1 or p.prior or p.index in chosen or p.label in determined)
+    )
+    blocks = covariance_blocks(parameters, apart)
+    rows = []
+    for p in parameters:
+        if p.label in determined:
+            rows.append(ParameterPrior(p, "determined", None, "constraint", determined[p.label]))
+            continue
+        prior: Any
+        if p.index in chosen:
+            prior, source = chosen[p.index], "given"
+        elif p.prior is not None:
+            prior, source = p.prior, "model text"
+        elif p.kind == "covariance" and p.index not in apart:
+            prior, source = None, preset.name
+        else:
+            prior, source = preset.prior(p, bound.spec, bound.scales), preset.name
+        low, high = solved.bounds.get(p.label or "", (None, None))
+        first = p.rows[0]
+        lower = low if low is not None else first.lower
+        upper = high if high is not None else first.upper
+        gaussian = isinstance(prior, Prior) and prior.distribution in ("Normal", "Flat")
+        integrable = (
+            p.kind == "intercept"
+            and all(r.op == "~1" for r in p.rows)
+            and gaussian
+            and lower is None
+            and upper is None
+            and not sample_intercepts
+            and not any(p.name in e.names() for e in determined.values())
+        )
+        rows.append(
+            ParameterPrior(
+                p, "integrated" if integrable else "sampled", prior, source, None, lower, upper
+            )
+        )
+    return PriorTable(preset.name, tuple(rows), blocks, preset.lkj, preset.flat_covariances)
+
+
+def _split(priors: str | Mapping[str, Any]) -> tuple[Preset, dict[str, Any]]:
+    given = {} if isinstance(priors, str) else dict(priors)
+    name = priors if isinstance(priors, str) else given.pop("preset", "weak")
+    if name not in PRESETS:
+        raise ModelError(f"Unknown priors '{name}'. {did_you_mean(str(name), PRESETS)}")
+    return PRESETS[name], given
+
+
+def _given(parameters: tuple[FreeParameter, ...], given: dict[str, Any]) -> dict[int, Any]:
+    """Priors by parameter index; a parameter's own prior goes before a group's."""
+    names: dict[str, list[FreeParameter]] = {}
+    for p in parameters:
+        for name in {p.name, *(r.full_name for r in p.rows)}:
+            names.setdefault(name, []).append(p)
+    chosen: dict[int, Any] = {}
+    single: dict[int, Any] = {}
+    for key, value in given.items():
+        prior = parse_prior(value) if isinstance(value, str) else value
+        if key in names:
+            for p in names[key]:
+                single[p.index] = prior
+            continue
+        level, _, group = key.rpartition(":")
+        kind = GROUPS.get(group.strip().lower())
+        if kind is None or level.strip().lower() not in ("", "within", "between"):
+            raise ModelError(
+                f"A prior is given to '{key}', which is not a parameter of the model. "
+                f"{did_you_mean(key, [*names, *GROUPS])}"
+            )
+        on = {"sds": "sd", "correlations": "correlation"}.get(group.strip().lower())
+        if on and isinstance(prior, Prior):
+            prior = replace(prior, on=on)
+        for p in parameters:
+            if p.kind == kind and (not level or p.rows[0].level == level.strip().lower()):
+                chosen[p.index] = prior
+    return chosen | single
+
+
+def _dist_text(dist: Any) -> str:
+    op = getattr(getattr(dist, "owner", None), "op", None)
+    return f"{getattr(op, '_print_name', [type(dist).__name__])[0]} (PyMC distribution)"
