@@ -20,6 +20,21 @@ from bmsem.spec import Level
 
 
 @dataclass(frozen=True)
+class GraphVariable:
+    """A random variable of the graph and the parameters that it stands for.
+
+    ``scale`` says what it holds: the ``"parameter"`` itself, its ``"sd"``, the ``"correlation"`` of a
+    covariance, or (r + 1) / 2 of partial correlations (``"unit"``), block by block: ``sizes`` has the
+    size of each full block of more than two variables, and 0 for every other correlation.
+    """
+
+    name: str
+    indices: tuple[int, ...]
+    scale: str
+    sizes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Graph:
     """A PyMC model and how its variable ``parameters`` lines up with the parameter vector.
 
@@ -31,10 +46,13 @@ class Graph:
         sufficient statistics: two models of one shape differ in nothing else.
     inputs
         The kernel's arrays; ``inputs.order`` is the order of ``parameters``.
+    variables
+        The free random variables, in the model's order.
     """
 
     model: pm.Model
     inputs: KernelInputs
+    variables: tuple[GraphVariable, ...]
 
 
 def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
@@ -54,7 +72,8 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
         data = DataVector()
         theta = _Theta(bound)
         for rows in prior_groups(table):
-            theta.add_group(rows, prior_variable(group_name(rows), rows, model, data))
+            name = group_name(rows)
+            theta.add_group(name, rows, prior_variable(name, rows, model, data))
         theta.add_determined(table)
         theta.add_correlations(table, model, data)
         theta.add_determined(table)
@@ -70,7 +89,7 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
         )
         pm.Potential("log_likelihood", value)
         data.fill()
-    return Graph(model, inputs)
+    return Graph(model, inputs, tuple(theta.variables))
 
 
 @dataclass
@@ -80,6 +99,7 @@ class _Theta:
     bound: BoundModel
     order: list[int] = field(default_factory=list)
     pieces: list[Any] = field(default_factory=list)
+    variables: list[GraphVariable] = field(default_factory=list)
     # Standard deviations, which turn correlations into covariances.
     _sds: list[Any] = field(default_factory=list)
     _sd_position: dict[tuple[Level, str], int] = field(default_factory=dict)
@@ -100,8 +120,10 @@ class _Theta:
         self._sds.append(values)
         self._sd_count += len(names)
 
-    def add_group(self, rows: list[ParameterPrior], vector: Any) -> None:
+    def add_group(self, name: str, rows: list[ParameterPrior], vector: Any) -> None:
         """A vector of parameters that were sampled together."""
+        indices = tuple(r.parameter.index for r in rows)
+        self.variables.append(GraphVariable(name, indices, rows[0].on))
         values = vector
         if rows[0].parameter.kind == "variance":
             on_sd = rows[0].on == "sd"
@@ -168,11 +190,16 @@ class _Theta:
             shape = data.slice(np.array(shapes))
             variable = pm.Beta("correlations_unit", shape, shape, dims="correlation")
             partials = 2.0 * variable - 1.0
+            self.variables.append(
+                GraphVariable("correlations_unit", tuple(i for i, _ in unit), "unit", tuple(sizes))
+            )
             indices += [i for i, _ in unit]
             names += [n for _, n in unit]
             parts.append(_blockwise(partials, sizes))
         for index, row in own.items():
-            parts.append(prior_variable(f"cor({row.parameter.name})", [row], model, data))
+            name = f"cor({row.parameter.name})"
+            parts.append(prior_variable(name, [row], model, data))
+            self.variables.append(GraphVariable(name, (index,), "correlation"))
             place = row.parameter.rows[0]
             indices.append(index)
             names.append((place.level, place.lhs, place.rhs))

@@ -55,3 +55,16 @@ def correlation_matrix(partials: NDArray[np.float64], size: int) -> NDArray[np.f
             position += 1
         factor[..., i, i] = left
     return factor @ np.swapaxes(factor, -1, -2)
+
+
+def partial_correlations(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Canonical partial correlations (p (p - 1) / 2) of a correlation matrix (p, p)."""
+    factor = np.linalg.cholesky(matrix)
+    found = []
+    for i in range(matrix.shape[0]):
+        left = 1.0
+        for j in range(i):
+            z = factor[i, j] / left
+            found.append(z)
+            left *= float(np.sqrt(1.0 - z * z))
+    return np.array(found)

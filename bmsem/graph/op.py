@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import llvmlite.binding
 import numpy as np
 import pytensor.tensor as pt
+from numba import types
 from pytensor.gradient import DisconnectedType, disconnected_type
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 
-from bmsem.likelihood.kernel import packed_log_likelihood
+from bmsem.likelihood.evaluate import log_likelihood
+from bmsem.likelihood.kernel import C_SIGNATURE, c_log_likelihood
 
 # Raised when the kernel's result for the same inputs changes, so that cached code is made anew.
-_KERNEL_VERSION = 1
+_KERNEL_VERSION = 2
 
 
 class TwoLevelLogLikelihood(Op):
@@ -37,7 +40,7 @@ class TwoLevelLogLikelihood(Op):
         return Apply(self, inputs, [pt.dscalar(), pt.dvector()])
 
     def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
-        value, gradient = packed_log_likelihood(*(np.ascontiguousarray(i) for i in inputs))
+        value, gradient = log_likelihood(*inputs)
         outputs[0][0] = np.asarray(value)
         outputs[1][0] = gradient
 
@@ -53,11 +56,25 @@ class TwoLevelLogLikelihood(Op):
         return [cotangents[0] * outputs[1], *(disconnected_type() for _ in inputs[1:])]
 
 
+# Generated code refers to the kernel by name, not by address: it can be cached on disk and shared
+# between processes, and stays small.
+_SYMBOL = f"bmsem_log_likelihood_{_KERNEL_VERSION}"
+llvmlite.binding.add_symbol(_SYMBOL, c_log_likelihood.address)
+_external = types.ExternalFunction(_SYMBOL, C_SIGNATURE)
+
+
 @register_funcify_default_op_cache_key(TwoLevelLogLikelihood)
 def _funcify(op: TwoLevelLogLikelihood, node: Apply, **kwargs: Any) -> Any:
     @numba_njit
     def two_level_log_likelihood(theta, data, integers, reals):
-        value, gradient = packed_log_likelihood(theta, data, integers, reals)
+        gradient = np.empty(theta.size)
+        value = _external(
+            theta.ctypes, theta.size,
+            data.ctypes, data.size,
+            integers.ctypes, integers.size,
+            reals.ctypes, reals.size,
+            gradient.ctypes,
+        )  # fmt: skip
         return np.asarray(value), gradient
 
     return two_level_log_likelihood, _KERNEL_VERSION

@@ -29,6 +29,7 @@ import math
 
 import numba
 import numpy as np
+from numba import types
 
 # No fastmath: non-finite intermediate values must be seen, not assumed away.
 _jit = numba.njit(cache=True, nogil=True)
@@ -223,6 +224,7 @@ def log_likelihood(
     ba0, bai, bp0, bpi, bk0, bki, b_check, b_observed,
     intercept_side, intercept_row, intercept_mean, intercept_precision,
     scatter, freedom, sizes, counts, cross, shift, constant,
+    estimate, covariance,
 ):  # fmt: skip
     """Log-likelihood, intercepts integrated out, and its gradient.
 
@@ -251,6 +253,8 @@ def log_likelihood(
         What was subtracted, zero at the 1, so that no digits are lost to large means.
     constant : ()
         Terms that do not depend on theta.
+    estimate, covariance : (r,), (r, r)
+        Written: posterior mean and covariance of the integrated intercepts given theta.
 
     Returns
     -------
@@ -399,8 +403,6 @@ def log_likelihood(
                     sum_inverse[i, j] += counts[g] * inverse[i, j]
                     sum_residual[i] += inverse[i, j] * cross_residual[g, j, 0]
 
-    estimate = np.zeros(r)
-    covariance = np.zeros((r, r))
     offset = np.zeros(q)  # H a_hat
     spread = np.zeros((q, q))  # H Cov(a) H'
     if r > 0:
@@ -423,8 +425,10 @@ def log_likelihood(
             return -np.inf, grad
         value += 0.5 * (r * LOG_2PI - logdet)
         for a in range(r):
+            s = 0.0
             for b in range(r):
-                estimate[a] += covariance[a, b] * weighted[b]
+                s += covariance[a, b] * weighted[b]
+            estimate[a] = s
         for a in range(r):
             if intercept_precision[a] > 0.0:
                 off = estimate[a] - intercept_mean[a]
@@ -536,7 +540,7 @@ def log_likelihood(
 
 
 @_jit
-def packed_log_likelihood(theta, data, integers, reals):
+def packed_log_likelihood(theta, data, integers, reals, estimate, covariance):
     """`log_likelihood` with its arguments packed as `bmsem.likelihood.inputs.pack` does it.
 
     One vector of data makes a graph with one shared variable, which compiles faster than ten; it
@@ -602,4 +606,57 @@ def packed_log_likelihood(theta, data, integers, reals):
         ba0, bai, bp0, bpi, bk0, bki, b_check, q,
         side, row, mean, precision,
         scatter, freedom, sizes, counts, cross, shift, constant,
+        estimate, covariance,
     )  # fmt: skip
+
+
+@_jit
+def intercept_posterior(thetas, data, integers, reals):
+    """Posterior of the integrated intercepts at each of many thetas (D, P).
+
+    Returns means (D, r) and covariances (D, r, r), and the log-likelihoods (D,).
+    """
+    draws, r = thetas.shape[0], integers[6]
+    means = np.empty((draws, r))
+    covariances = np.empty((draws, r, r))
+    values = np.empty(draws)
+    for i in range(draws):
+        values[i] = packed_log_likelihood(
+            thetas[i], data, integers, reals, means[i], covariances[i]
+        )[0]
+    return means, covariances, values
+
+
+# The kernel as a C function: called through its address, it is compiled once for every model, and
+# never again optimised together with the code that calls it.
+C_SIGNATURE = types.float64(
+    types.CPointer(types.float64),  # theta
+    types.intp,
+    types.CPointer(types.float64),  # data
+    types.intp,
+    types.CPointer(types.int64),  # integers
+    types.intp,
+    types.CPointer(types.float64),  # reals
+    types.intp,
+    types.CPointer(types.float64),  # gradient, written
+)
+
+
+@numba.cfunc(C_SIGNATURE, cache=True)
+def c_log_likelihood(
+    theta, n_theta, data, n_data, integers, n_integers, reals, n_reals, gradient
+):
+    """`packed_log_likelihood` on C arrays: returns the value, writes the gradient."""
+    index = numba.carray(integers, (n_integers,))
+    r = index[6]
+    value, found = packed_log_likelihood(
+        numba.carray(theta, (n_theta,)),
+        numba.carray(data, (n_data,)),
+        index,
+        numba.carray(reals, (n_reals,)),
+        np.empty(r),
+        np.empty((r, r)),
+    )
+    for i in range(n_theta):
+        gradient[i] = found[i]
+    return value

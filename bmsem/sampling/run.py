@@ -1,0 +1,295 @@
+"""Sampling a graph with nutpie or with PyMC's own NUTS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmsem.data import BoundModel
+from bmsem.errors import ModelError, SamplingError, did_you_mean
+from bmsem.graph import Graph, build_graph
+from bmsem.likelihood.evaluate import draw_intercepts
+from bmsem.priors import PriorTable
+from bmsem.sampling.compiled import compile_graph
+from bmsem.sampling.starts import initial_point
+from bmsem.spec import Prior
+
+Array = NDArray[np.float64]
+
+SAMPLERS = ("nutpie", "pymc")
+
+# ArviZ's names for the statistics of nutpie and PyMC.
+_STATISTICS = {
+    "diverging": "diverging",
+    "energy": "energy",
+    "depth": "tree_depth",
+    "tree_depth": "tree_depth",
+    "maxdepth_reached": "reached_max_treedepth",
+    "reached_max_treedepth": "reached_max_treedepth",
+    "n_steps": "n_steps",
+    "tree_size": "n_steps",
+    "step_size": "step_size",
+    "logp": "lp",
+    "lp": "lp",
+    "mean_tree_accept": "acceptance_rate",
+    "acceptance_rate": "acceptance_rate",
+}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Draws of all free parameters.
+
+    Attributes
+    ----------
+    parameters : (chains, draws, P)
+        In the order of the parameter vector, integrated intercepts included.
+    log_likelihood : (chains, draws)
+        Marginal: cluster effects, factors and integrated intercepts are integrated out.
+    statistics
+        The sampler's, each (chains, draws), by ArviZ's names.
+    seconds
+        ``"compile"`` and ``"sample"``.
+    complete
+        False if sampling was interrupted; the draws are those that every chain has.
+    """
+
+    parameters: Array
+    log_likelihood: Array
+    statistics: dict[str, NDArray]
+    seconds: dict[str, float]
+    complete: bool = True
+
+
+def sample(
+    bound: BoundModel,
+    table: PriorTable,
+    *,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    cores: int | None = None,
+    seed: int | None = None,
+    sampler: str = "nutpie",
+    target_accept: float = 0.8,
+    max_depth: int = 10,
+    progress: bool = True,
+    say: Callable[[str], None] | None = None,
+) -> Samples:
+    """Draw from the posterior.
+
+    Parameters
+    ----------
+    bound, table
+        The model with its data, and the priors.
+    draws, tune
+        Kept draws and warm-up draws of each chain.
+    seed
+        The same seed gives the same draws.
+    sampler
+        ``"nutpie"`` or ``"pymc"``.
+    say
+        Called with a line of text when something starts that takes a while.
+
+    Raises
+    ------
+    SamplingError
+        If no starting point with a finite log-density is found, or sampling fails.
+    ModelError
+        If the sampler is unknown or a number of draws is not positive.
+    """
+    if sampler not in SAMPLERS:
+        raise ModelError(f"Unknown sampler '{sampler}'. {did_you_mean(sampler, SAMPLERS)}")
+    for name, number in (("draws", draws), ("tune", tune), ("chains", chains)):
+        if number < 1:
+            raise ModelError(f"{name} must be at least 1, not {number}.")
+    say = say or (lambda line: None)
+    started = time.perf_counter()
+    graph = build_graph(bound, table)
+    start = initial_point(graph, bound, table)
+    seeds = np.random.SeedSequence(seed)
+    chain_seed, recovery_seed = (int(s) for s in seeds.generate_state(2, np.uint32))
+    if graph.variables:
+        _require_finite(graph, start, chain_seed)
+        run = _nutpie if sampler == "nutpie" else _pymc
+        natural, statistics, seconds, complete = run(
+            graph, bound, table, start, say,
+            {"draws": draws, "tune": tune, "chains": chains, "cores": cores, "seed": chain_seed,
+             "target_accept": target_accept, "max_depth": max_depth, "progress": progress},
+        )  # fmt: skip
+    else:
+        natural = np.empty((chains, draws, 0))
+        statistics, seconds, complete = {}, {"compile": 0.0, "sample": 0.0}, True
+    flat = natural.reshape(-1, natural.shape[-1])
+    intercepts, values = draw_intercepts(
+        flat, graph.inputs, np.random.default_rng(recovery_seed)
+    )
+    full = np.empty((flat.shape[0], len(bound.structure.parameters)))
+    full[:, list(graph.inputs.order)] = flat
+    full[:, list(graph.inputs.integrated)] = intercepts
+    seconds["total"] = time.perf_counter() - started
+    shape = natural.shape[:2]
+    return Samples(
+        full.reshape(*shape, -1), values.reshape(shape), statistics, seconds, complete
+    )
+
+
+def _require_finite(graph: Graph, start: Callable[[int | None], Array], seed: int) -> None:
+    """The likelihood at the starting values must be finite before anything is compiled."""
+    # The unconstrained starting point cannot be evaluated without compiling; its parameters were
+    # checked for positive definiteness when the starting values were made.
+    point = start(seed)
+    if not np.isfinite(point).all():
+        raise SamplingError(
+            "Sampling cannot start: a starting value is outside of the range of its parameter. "
+            "Check the values given with start(…) or '*'."
+        )
+
+
+def _nutpie(
+    graph: Graph,
+    bound: BoundModel,
+    table: PriorTable,
+    start: Callable[[int | None], Array],
+    say: Callable[[str], None],
+    settings: dict[str, Any],
+) -> tuple[Array, dict[str, NDArray], dict[str, float], bool]:
+    import nutpie
+
+    say("Compiling the model")
+    compiled = compile_graph(graph, shape_key(graph, table))
+    model = replace(compiled.model, initial_point_func=start)
+    say(f"Sampling {settings['chains']} chains of {settings['tune']:,} + {settings['draws']:,}")
+    begun = time.perf_counter()
+    sampler = nutpie.sample(
+        model,
+        draws=settings["draws"],
+        tune=settings["tune"],
+        chains=settings["chains"],
+        cores=settings["cores"],
+        seed=settings["seed"],
+        target_accept=settings["target_accept"],
+        maxdepth=settings["max_depth"],
+        save_warmup=False,
+        progress_bar=settings["progress"],
+        blocking=False,
+    )
+    complete = True
+    try:
+        tree = sampler.wait()
+    except KeyboardInterrupt:
+        complete = False
+        tree = sampler.abort()
+    except Exception as error:
+        raise SamplingError(
+            f"Sampling failed: {error}. If no starting point was found, give starting values with "
+            f"start(…), or use proper priors (priors='weak')."
+        ) from error
+    seconds = {"compile": compiled.seconds, "sample": time.perf_counter() - begun}
+    return *_whole(tree, complete), seconds, complete
+
+
+def _whole(tree: Any, complete: bool) -> tuple[Array, dict[str, NDArray]]:
+    """Draws and statistics that every chain has; an interrupted run has chains of unequal length."""
+    natural = np.asarray(tree["posterior"]["parameters"].values, dtype=float)
+    statistics = {
+        _STATISTICS[str(name)]: np.asarray(values.values)
+        for name, values in tree["sample_stats"].data_vars.items()
+        if name in _STATISTICS
+    }
+    if not complete:
+        have = np.isfinite(natural).all(axis=2)
+        chains = have[:, 0] if have.shape[1] else np.zeros(len(have), dtype=bool)
+        if not chains.any():
+            raise SamplingError(
+                "Sampling was interrupted before any chain had finished its warm-up; there are no "
+                "draws to keep."
+            )
+        length = int(have[chains].sum(axis=1).min())
+        natural = natural[chains, :length]
+        statistics = {k: v[chains, :length] for k, v in statistics.items()}
+    return natural, statistics
+
+
+def _pymc(
+    graph: Graph,
+    bound: BoundModel,
+    table: PriorTable,
+    start: Callable[[int | None], Array],
+    say: Callable[[str], None],
+    settings: dict[str, Any],
+) -> tuple[Array, dict[str, NDArray], dict[str, float], bool]:
+    import pymc as pm
+
+    say("Compiling and sampling with PyMC's NUTS")
+    begun = time.perf_counter()
+    chains = settings["chains"]
+    seeds = np.random.SeedSequence(settings["seed"]).generate_state(chains)
+    with graph.model:
+        step = pm.NUTS(
+            target_accept=settings["target_accept"], max_treedepth=settings["max_depth"]
+        )
+        compiled = time.perf_counter()
+        tree = pm.sample(
+            draws=settings["draws"],
+            tune=settings["tune"],
+            chains=chains,
+            # The kernel is known to the compiled code of this process only, so chains run here.
+            cores=1,
+            step=step,
+            random_seed=[int(s) for s in seeds],
+            initvals=[_point(graph, start(int(s))) for s in seeds],
+            var_names=["parameters"],
+            progressbar=settings["progress"],
+            compute_convergence_checks=False,
+        )
+    seconds = {"compile": compiled - begun, "sample": time.perf_counter() - compiled}
+    kept = tree["posterior"]["parameters"].shape[1]
+    complete = kept == settings["draws"]
+    return *_whole(tree, complete), seconds, complete
+
+
+def _point(graph: Graph, vector: Array) -> dict[str, Array]:
+    """Starting values of PyMC's random variables from an unconstrained point."""
+    point: dict[str, Array] = {}
+    at = 0
+    for variable in graph.variables:
+        rv = graph.model[variable.name]
+        part = vector[at : at + len(variable.indices)]
+        at += len(variable.indices)
+        transform = graph.model.rvs_to_transforms[rv]
+        value = part if rv.ndim else part[0]
+        if transform is not None:
+            value = transform.backward(value, *rv.owner.inputs).eval()
+        point[variable.name] = np.asarray(value)
+    return point
+
+
+def shape_key(graph: Graph, table: PriorTable) -> object | None:
+    """What two graphs must share to run on the same compiled code; ``None`` if it cannot be told."""
+    rows = []
+    for row in table.rows:
+        if row.prior is not None and not isinstance(row.prior, Prior):
+            return None
+        words = tuple(k for k, _ in row.prior.arguments) if row.prior else ()
+        family = row.prior.distribution if row.prior else None
+        rows.append(
+            (row.parameter.kind, row.role, family, words, row.on, row.source, str(row.expression),
+             row.lower, row.upper, row.parameter.name if row.expression else "")
+        )  # fmt: skip
+    names = tuple(p.parameter.name for p in table.rows) if table.role("determined") else ()
+    return (
+        tuple(rows),
+        names,
+        graph.inputs.integers.tobytes(),
+        graph.inputs.reals.tobytes(),
+        tuple((v.indices, v.scale, v.sizes) for v in graph.variables),
+        tuple(graph.inputs.order),
+        tuple(b.pairs for b in table.blocks),
+        table.flat_covariances,
+    )

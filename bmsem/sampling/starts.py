@@ -1,0 +1,217 @@
+"""Starting values: from the data's scales, or as the user said, checked before sampling starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pymc as pm
+from numpy.typing import NDArray
+
+from bmsem.data import BoundModel
+from bmsem.errors import SamplingError
+from bmsem.graph import Graph, GraphVariable
+from bmsem.graph.correlations import partial_correlations
+from bmsem.moments import FreeParameter, implied_moments
+from bmsem.priors import PriorTable
+
+Array = NDArray[np.float64]
+
+
+def starting_values(bound: BoundModel, table: PriorTable) -> Array:
+    """A starting value for each free parameter, in the order of the parameter vector.
+
+    Paths and covariances start at zero, loadings at the ratio of the standard deviations, variances
+    at the variance of the variable at its level; a value given by the user goes before.
+
+    Raises
+    ------
+    SamplingError
+        If a covariance matrix is not positive definite at the starting values.
+    """
+    sd, mean = bound.scales.sd, bound.scales.mean
+    values = np.zeros(len(bound.structure.parameters))
+    for row in table.rows:
+        p = row.parameter
+        place = p.rows[0]
+        if p.start is not None:
+            values[p.index] = p.start
+            continue
+        s = sd.get((place.level, place.lhs), 1.0)
+        match p.kind:
+            case "loading":
+                value = sd.get((place.level, place.rhs), 1.0) / s
+            case "variance":
+                value = s**2
+            case "intercept":
+                value = mean.get((place.level, place.lhs), 0.0)
+            case _:
+                value = 0.0
+        values[p.index] = _inside(value, row.lower, row.upper)
+    by_name = {p.name: p.index for p in bound.structure.parameters}
+    for row in table.role("determined"):
+        if row.expression is not None:
+            names = row.expression.names()
+            values[row.parameter.index] = row.expression.evaluate(
+                {n: values[by_name[n]] for n in names}
+            )
+    _require_positive_definite(bound, values)
+    return values
+
+
+def _inside(value: float, lower: float | None, upper: float | None) -> float:
+    if lower is not None and upper is not None and not lower < value < upper:
+        return 0.5 * (lower + upper)
+    if lower is not None and value <= lower:
+        return lower + max(1.0, abs(lower)) * 0.5
+    if upper is not None and value >= upper:
+        return upper - max(1.0, abs(upper)) * 0.5
+    return value
+
+
+def _require_positive_definite(bound: BoundModel, values: Array) -> None:
+    given = [p for p in bound.structure.parameters if p.start is not None]
+    levels = ("within", "between") if bound.spec.multilevel else (None,)
+    for level in levels:
+        structure = bound.structure.level(level)  # type: ignore[arg-type]
+        if not structure.variables:
+            continue
+        _, psi, _ = structure.matrices(values)
+        negative = [n for n, v in zip(structure.variables, np.diag(psi), strict=True) if v < 0]
+        smallest = float(np.linalg.eigvalsh(psi)[0])
+        implied = implied_moments(structure, values).observed_covariance
+        if not negative and smallest >= -1e-8 * np.abs(psi).max() and np.isfinite(implied).all():
+            continue
+        where = f"{level} level" if level else "model"
+        what = (
+            f"the variance of {', '.join(negative)} is negative"
+            if negative
+            else f"its smallest eigenvalue is {smallest:.3g}"
+        )
+        from_user = [
+            f"{p.rows[0].full_name} = {p.start:g}"
+            for p in given
+            if any(r.level == level for r in p.rows)
+        ]
+        fixed = [
+            f"{r.full_name} = {r.fixed:g}"
+            for r in bound.spec.at(level, "~~")  # type: ignore[arg-type]
+            if r.fixed
+        ]
+        advice = (
+            f"Change the starting values: {', '.join(from_user)}."
+            if from_user
+            else f"Check the fixed values: {', '.join(fixed)}."
+        )
+        raise SamplingError(
+            f"Sampling cannot start: at the starting values the residual covariance matrix of the "
+            f"{where} is not positive definite ({what}). {advice}"
+        )
+
+
+def initial_point(
+    graph: Graph, bound: BoundModel, table: PriorTable
+) -> Callable[[int | None], Array]:
+    """A function from a seed to an overdispersed starting point of one chain.
+
+    The point is in the sampler's unconstrained space: the starting values plus normal noise of
+    about the size of a posterior standard deviation in a small sample.
+    """
+    values = starting_values(bound, table)
+    centres, widths = [], []
+    for variable in graph.variables:
+        rv = graph.model[variable.name]
+        natural = _natural(variable, values, bound)
+        centre = _unconstrain(graph.model, rv, natural)
+        centres.append(centre)
+        widths.append(_jitter(variable, bound))
+    if not centres:
+        return lambda seed=None: np.zeros(0)
+    centre, width = np.concatenate(centres), np.concatenate(widths)
+
+    def draw(seed: int | None = None) -> Array:
+        random = np.random.default_rng(seed)
+        return centre + width * random.standard_normal(centre.size)
+
+    return draw
+
+
+def _natural(variable: GraphVariable, values: Array, bound: BoundModel) -> Array:
+    """Starting values in the units of the random variable."""
+    own = values[list(variable.indices)]
+    if variable.scale == "sd":
+        return np.sqrt(own)
+    if variable.scale in ("correlation", "unit"):
+        parameters = [bound.structure.parameters[i] for i in variable.indices]
+        correlations = np.array([_correlation(p, values, bound) for p in parameters])
+        if variable.scale == "correlation":
+            return correlations
+        return 0.5 * (1.0 + _partials(correlations, variable.sizes))
+    return own
+
+
+def _correlation(parameter: FreeParameter, values: Array, bound: BoundModel) -> float:
+    place = parameter.rows[0]
+    structure = bound.structure.level(place.level)
+    _, psi, _ = structure.matrices(values)
+    i, j = (structure.variables.index(n) for n in (place.lhs, place.rhs))
+    return float(values[parameter.index] / np.sqrt(psi[i, i] * psi[j, j]))
+
+
+def _partials(correlations: Array, sizes: tuple[int, ...]) -> Array:
+    parts, start = [], 0
+    for size in sizes:
+        count = size * (size - 1) // 2 if size else 1
+        block = correlations[start : start + count]
+        if size:
+            matrix = np.eye(size)
+            matrix[np.tril_indices(size, -1)] = block
+            matrix = matrix + np.tril(matrix, -1).T
+            block = partial_correlations(matrix)
+        parts.append(block)
+        start += count
+    return np.concatenate(parts)
+
+
+def _unconstrain(model: pm.Model, rv: Any, value: Array) -> Array:
+    transform = model.rvs_to_transforms[rv]
+    value = np.asarray(value, dtype=float)
+    if transform is None:
+        return value.reshape(-1)
+    # The common transforms are done here, because each compiled one would cost a tenth of a second.
+    name = type(transform).__name__
+    if name == "LogTransform":
+        return np.log(value)
+    if name == "LogOddsTransform":
+        return np.log(value / (1.0 - value))
+    forward = transform.forward(value.reshape(rv.type.shape) if rv.ndim == 0 else value,
+                                *rv.owner.inputs)
+    result = np.asarray(forward.eval(), dtype=float).reshape(-1)
+    if not np.isfinite(result).all():
+        raise SamplingError(
+            f"The starting value {value} of {rv.name} is outside of the range of its prior. Give "
+            f"another with start(…), or change the prior."
+        )
+    return result
+
+
+def _jitter(variable: GraphVariable, bound: BoundModel) -> Array:
+    sd = bound.scales.sd
+    widths = []
+    for index in variable.indices:
+        p = bound.structure.parameters[index]
+        place = p.rows[0]
+        s = sd.get((place.level, place.lhs), 1.0)
+        match p.kind if variable.scale in ("parameter", "sd") else "correlation":
+            case "loading":
+                widths.append(0.1 * sd.get((place.level, place.rhs), 1.0) / s)
+            case "path":
+                widths.append(0.3 * s / sd.get((place.level, place.rhs), 1.0))
+            case "intercept":
+                widths.append(0.3 * s)
+            case "covariance":
+                widths.append(0.1 * s * sd.get((place.level, place.rhs), 1.0))
+            case _:
+                widths.append(0.3)
+    return np.array(widths)
