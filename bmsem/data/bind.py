@@ -156,29 +156,44 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
         return np.column_stack([columns[name][rows] for name in names])
 
     members = None
-    sizes = np.ones(n_clusters, dtype=np.int64)
     if spec.multilevel:
         members = cluster_statistics(
             stack((*structure.outcomes, *structure.within_covariates)), codes, n_clusters
         )
-        sizes = members.cluster_sizes.astype(np.int64)
     z = stack(structure.between_outcomes, first)
     x = stack(structure.between_covariates, first)
     found = checks.levels(structure, members, z, x, multilevel=spec.multilevel)
     for message in found:
         warnings.warn(message, DataWarning, stacklevel=2)
+    return assemble(spec, members, z, x, ids, len(frame), (*notes, *found))
+
+
+def assemble(
+    spec: ModelSpec,
+    members: ClusterStatistics | None,
+    between_outcomes: Array,
+    between_covariates: Array,
+    cluster_ids: pd.Index,
+    rows: int,
+    notes: tuple[str, ...] = (),
+) -> BoundModel:
+    """A bound model from its statistics, for instance from a saved fit."""
+    structure = build_structure(spec)
+    sizes = np.ones(len(cluster_ids)) if members is None else members.cluster_sizes
     return BoundModel(
         spec,
         structure,
         members,
-        z,
-        x,
-        pooled_statistics(members, z, x, len(structure.outcomes)),
-        data_scales(spec, structure, members, z, x),
-        ids,
-        sizes,
-        len(frame),
-        (*notes, *found),
+        between_outcomes,
+        between_covariates,
+        pooled_statistics(
+            members, between_outcomes, between_covariates, len(structure.outcomes)
+        ),
+        data_scales(spec, structure, members, between_outcomes, between_covariates),
+        cluster_ids,
+        sizes.astype(np.int64),
+        rows,
+        notes,
     )
 
 

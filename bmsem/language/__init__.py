@@ -1,0 +1,7 @@
+"""Model languages: text to `bmsem.spec.ModelSpec` and back."""
+
+from bmsem.language.formula import parse_formula
+from bmsem.language.prior_text import parse_prior
+from bmsem.language.writer import write_formula
+
+__all__ = ["parse_formula", "parse_prior", "write_formula"]

@@ -1,0 +1,81 @@
+"""Numbers that summarise draws of one quantity."""
+
+from __future__ import annotations
+
+import numpy as np
+from arviz_stats.base import array_stats
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+STATISTICS = (
+    "median",
+    "mean",
+    "sd",
+    "p_one_tailed",
+    "lower",
+    "upper",
+    "rhat",
+    "psr",
+    "ess_bulk",
+    "ess_tail",
+)
+
+
+def one_tailed_p(draws: Array, estimate: float) -> float:
+    """Share of the posterior on the other side of zero from the estimate, as Mplus prints it."""
+    return float(np.mean(draws < 0.0) if estimate >= 0.0 else np.mean(draws > 0.0))
+
+
+def potential_scale_reduction(draws: Array) -> float:
+    """PSR as Mplus prints it, of draws (chains, draws).
+
+    sqrt((W + B) / W) with W the mean of the within-chain variances and B the variance of the chain
+    means, over the second half of the chains (Gelman & Rubin 1992, Statistical Science 7; Asparouhov
+    & Muthen 2010, Bayesian analysis using Mplus, equation 21 and the note on thinning after it).
+    Not defined for a single chain: nan.
+    """
+    half = draws[:, draws.shape[1] // 2 :]
+    if half.shape[0] < 2 or half.shape[1] < 2:
+        return float("nan")
+    within = float(np.mean(half.var(axis=1, ddof=1)))
+    between = float(half.mean(axis=1).var(ddof=1))
+    return float(np.sqrt((within + between) / within)) if within > 0 else float("nan")
+
+
+def interval(draws: Array, width: float, kind: str) -> tuple[float, float]:
+    """Highest-density (``"hpd"``) or equal-tailed (``"equal"``) interval."""
+    function = array_stats.hdi if kind == "hpd" else array_stats.eti
+    lower, upper = function(draws.reshape(-1), prob=width, axis=-1)
+    return float(lower), float(upper)
+
+
+def summarise(draws: Array, width: float = 0.95, kind: str = "hpd") -> dict[str, float]:
+    """All of `STATISTICS` for draws (chains, draws).
+
+    The estimate is the median; R-hat and the effective sample sizes are rank-normalised (Vehtari,
+    Gelman, Simpson, Carpenter & Burkner 2021, Bayesian Analysis 16), from ArviZ.
+    """
+    flat = draws.reshape(-1)
+    median = float(np.median(flat))
+    lower, upper = interval(draws, width, kind)
+    options = {"chain_axis": 0, "draw_axis": 1}
+    constant = np.ptp(flat) == 0.0 or not np.isfinite(flat).all()
+    short = draws.shape[1] < 4
+    nan = float("nan")
+    return {
+        "median": median,
+        "mean": float(flat.mean()),
+        "sd": float(flat.std(ddof=1)) if flat.size > 1 else nan,
+        "p_one_tailed": one_tailed_p(flat, median),
+        "lower": lower,
+        "upper": upper,
+        "rhat": nan if constant or short else float(array_stats.rhat(draws, **options)),
+        "psr": nan if constant else potential_scale_reduction(draws),
+        "ess_bulk": nan
+        if constant or short
+        else float(array_stats.ess(draws, method="bulk", **options)),
+        "ess_tail": nan
+        if constant or short
+        else float(array_stats.ess(draws, method="tail", prob=0.1, **options)),
+    }

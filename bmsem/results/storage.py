@@ -1,0 +1,163 @@
+"""Fits as DataTrees, and on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bmsem.data import BoundModel, assemble
+from bmsem.data.statistics import ClusterStatistics
+from bmsem.errors import DataError
+from bmsem.language import parse_formula, write_formula
+from bmsem.results.draws import GROUPS, group_of
+from bmsem.results.fit import Fit
+from bmsem.version import __version__
+
+
+def to_datatree(fit: Fit) -> xr.DataTree:
+    """Draws by name, the sampler's statistics, and the data's sufficient statistics."""
+    sample_dims = ("chain", "draw")
+    chains, draws = fit.parameters.shape[:2]
+    base = {"chain": np.arange(chains), "draw": np.arange(draws)}
+    posterior: dict[str, Any] = {}
+    coords: dict[str, Any] = dict(base)
+    for kind, group in GROUPS.items():
+        rows = [row for row in fit.rows if group_of(row) == group]
+        if not rows:
+            continue
+        posterior[group] = ((*sample_dims, kind), np.stack([fit.rows[r] for r in rows], axis=-1))
+        coords[kind] = [r.full_name for r in rows]
+        coords[f"{kind}_label"] = (kind, [r.label or "" for r in rows])
+    if fit.defined:
+        names = list(fit.defined)
+        posterior["defined"] = (
+            (*sample_dims, "definition"),
+            np.stack([fit.defined[n] for n in names], axis=-1),
+        )
+        coords["definition"] = names
+    stats = {name: (sample_dims, np.asarray(v)) for name, v in fit.sample_stats.items()}
+    tree = {
+        "posterior": xr.Dataset(posterior, coords),
+        "sample_stats": xr.Dataset(stats, base),
+        "constant_data": _statistics(fit.bound),
+    }
+    attributes = {
+        "bmsem_version": __version__,
+        "inference_library": fit.settings.get("sampler", ""),
+        "title": fit.title,
+        "model": write_formula(fit.spec),
+        "settings": json.dumps(fit.settings),
+        "timing": json.dumps(fit.timing),
+        "priors": fit.priors.to_json(orient="records"),
+        "interval": fit.interval,
+        "complete": int(fit.complete),
+        "notes": json.dumps(list(fit.bound.notes)),
+        "rows": fit.bound.rows,
+    }
+    result = xr.DataTree.from_dict(tree)
+    result.attrs.update(attributes)
+    return result
+
+
+def _statistics(bound: BoundModel) -> xr.Dataset:
+    structure = bound.structure
+    values: dict[str, Any] = {
+        "between_outcomes": (("cluster", "between_outcome"), bound.between_outcomes),
+        "between_covariates": (("cluster", "between_covariate"), bound.between_covariates),
+    }
+    ids = bound.cluster_ids
+    plain = ids if pd.api.types.is_numeric_dtype(ids) else [str(i) for i in ids]
+    coords: dict[str, Any] = {
+        "cluster": np.asarray(plain),
+        "between_outcome": list(structure.between_outcomes),
+        "between_covariate": list(structure.between_covariates),
+    }
+    if bound.members is not None:
+        flat = bound.members.by_cluster()
+        names = [*structure.outcomes, *structure.within_covariates]
+        values["cluster_size"] = (("cluster",), flat.counts[:, 0])
+        values["cluster_mean"] = (("cluster", "member_variable"), flat.means[:, 0])
+        values["cluster_scatter"] = (
+            ("cluster", "member_variable", "member_variable_2"),
+            flat.scatter[:, 0],
+        )
+        coords["member_variable"] = coords["member_variable_2"] = names
+    return xr.Dataset(values, coords)
+
+
+def save(fit: Fit, path: Path) -> Path:
+    """Write to a temporary file beside the target, then rename."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        to_datatree(fit).to_netcdf(partial, engine="h5netcdf")
+        os.replace(partial, path)
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def load(path: str | Path) -> Fit:
+    """Read a fit that `Fit.save` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, or is not a fit of bmsem.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"There is no file '{path}'.")
+    try:
+        tree = xr.load_datatree(path, engine="h5netcdf")
+    except (OSError, ValueError) as error:
+        raise DataError(f"'{path}' is not a NetCDF file: {error}") from error
+    if "bmsem_version" not in tree.attrs:
+        raise DataError(f"'{path}' was not written by bmsem: it has no 'bmsem_version'.")
+    attributes = tree.attrs
+    spec = parse_formula(str(attributes["model"]), source=str(path))
+    fixed = tree["constant_data"].to_dataset()
+    members = None
+    if "cluster_mean" in fixed:
+        members = ClusterStatistics(
+            fixed["cluster_size"].values[:, None],
+            fixed["cluster_mean"].values[:, None],
+            fixed["cluster_scatter"].values[:, None],
+        )
+    bound = assemble(
+        spec,
+        members,
+        fixed["between_outcomes"].values,
+        fixed["between_covariates"].values,
+        pd.Index(fixed["cluster"].values, name=spec.cluster),
+        int(attributes["rows"]),
+        tuple(json.loads(str(attributes["notes"]))),
+    )
+    posterior = tree["posterior"].to_dataset()
+    columns = []
+    for parameter in bound.structure.parameters:
+        row = parameter.rows[0]
+        group = group_of(row)
+        kind = str(posterior[group].dims[-1])
+        columns.append(posterior[group].sel({kind: row.full_name}).values)
+    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
+    parameters = np.stack(columns, axis=-1) if columns else np.empty((*shape, 0))
+    stats = {str(k): v.values for k, v in tree["sample_stats"].to_dataset().data_vars.items()}
+    return Fit(
+        bound,
+        pd.DataFrame(json.loads(str(attributes["priors"]))),
+        parameters,
+        stats,
+        json.loads(str(attributes["settings"])),
+        json.loads(str(attributes["timing"])),
+        str(attributes["title"]),
+        str(attributes["interval"]),
+        bool(attributes["complete"]),
+    )
