@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 
 from bmsem.spec import Level, ModelSpec, Parameter
 
@@ -62,14 +63,15 @@ def _level(spec: ModelSpec, level: Level) -> list[str]:
             lines.append(
                 f"{_name(product.name)} | {_name(product.left)} XWITH {_name(product.right)}"
             )
-    sums: dict[tuple[str, str], list[str]] = {}
-    for row in spec.at(level):
-        op = "~" if row.op == "~1" else row.op
-        # Intercepts stand on lines of their own, as in the table.
-        key = (f"{_name(row.lhs)} {op}", row.op)
-        sums.setdefault(key, []).append(_term(row, inline))
-    lines += [f"{left} {' + '.join(terms)}" for (left, _), terms in sums.items()]
+    # Only neighbours are joined, so that the rows read back in the same order.
+    for (left, _, _), rows in groupby(spec.at(level), key=_left):
+        lines.append(f"{left} {' + '.join(_term(row, inline) for row in rows)}")
     return lines
+
+
+def _left(row: Parameter) -> tuple[str, str, bool]:
+    op = "~" if row.op == "~1" else row.op
+    return f"{_name(row.lhs)} {op}", row.op, row.is_variance
 
 
 def _term(row: Parameter, inline: set[str]) -> str:

@@ -31,9 +31,11 @@ def to_datatree(fit: Fit) -> xr.DataTree:
         rows = [row for row in fit.rows if group_of(row) == group]
         if not rows:
             continue
-        posterior[group] = ((*sample_dims, kind), np.stack([fit.rows[r] for r in rows], axis=-1))
+        # Labels are an attribute: ArviZ's tables cannot take a second coordinate on a dimension.
+        labels = json.dumps({r.full_name: r.label for r in rows if r.label})
+        values = np.stack([fit.rows[r] for r in rows], axis=-1)
+        posterior[group] = ((*sample_dims, kind), values, {"labels": labels})
         coords[kind] = [r.full_name for r in rows]
-        coords[f"{kind}_label"] = (kind, [r.label or "" for r in rows])
     if fit.defined:
         names = list(fit.defined)
         posterior["defined"] = (

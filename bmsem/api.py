@@ -1,0 +1,345 @@
+"""What a notebook calls: a model, its data, its fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bmsem.data import BoundModel, bind, read_data
+from bmsem.errors import BmsemError, DataError, ModelError
+from bmsem.language import parse_formula, write_formula
+from bmsem.priors import PriorTable, prior_table
+from bmsem.spec import ModelSpec
+from bmsem.version import __version__
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+    from bmsem.language.mplus import MplusInput
+    from bmsem.results import Fit
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model, with or without its data.
+
+    Make one with `bmsem.model` or `bmsem.read_mplus`. It is immutable and can be printed; `bind`,
+    `priors` and `plan` show what `fit` will do before anything is sampled.
+
+    Attributes
+    ----------
+    spec
+        The parameter table.
+    title
+        Of the analysis.
+    default_priors
+        ``"weak"``, or ``"mplus"`` for an input file.
+    default_data
+        Data that are used if none are given: those of the input file.
+    interval
+        ``"hpd"`` or ``"equal"``.
+    notes
+        What the reader of the text wants to be known.
+    """
+
+    spec: ModelSpec
+    title: str = ""
+    default_priors: str = "weak"
+    default_data: Callable[[], Any] | None = None
+    interval: str = "hpd"
+    notes: tuple[str, ...] = field(default=())
+
+    def bind(self, data: Any = None, *, cluster: str | None = None) -> BoundModel:
+        """Join the model with data; see `bmsem.data.bind.bind` for what is checked and raised.
+
+        Parameters
+        ----------
+        data
+            A data frame, a mapping of columns, or the path of a CSV file.
+        cluster
+            The column that tells the clusters apart.
+        """
+        self.spec.require_estimable()
+        if data is None:
+            if self.default_data is None:
+                raise DataError("No data were given. Pass a data frame or the path of a CSV file.")
+            data = self.default_data()
+        return data if isinstance(data, BoundModel) else bind(self.spec, data, cluster)
+
+    def priors(
+        self,
+        data: Any = None,
+        *,
+        cluster: str | None = None,
+        priors: str | Mapping[str, Any] | None = None,
+    ) -> PriorTable:
+        """The prior of every parameter, as a table, before anything is sampled.
+
+        ``priors`` is a preset (``"weak"``, ``"mplus"``, ``"blavaan"``) or a mapping; see
+        `bmsem.priors.prior_table`.
+        """
+        return prior_table(self.bind(data, cluster=cluster), priors or self.default_priors)
+
+    def plan(
+        self,
+        data: Any = None,
+        *,
+        cluster: str | None = None,
+        priors: str | Mapping[str, Any] | None = None,
+    ) -> str:
+        """What will be sampled, what is integrated out, and what a log-density costs, in words."""
+        bound = self.bind(data, cluster=cluster)
+        return plan_text(bound, prior_table(bound, priors or self.default_priors))
+
+    def to_pymc(
+        self,
+        data: Any = None,
+        *,
+        cluster: str | None = None,
+        priors: str | Mapping[str, Any] | None = None,
+        sample_intercepts: bool = False,
+    ) -> pm.Model:
+        """An ordinary `pymc.Model`, to be extended and sampled by hand.
+
+        Its variable ``parameters`` (dimension ``parameter``) holds every sampled parameter in
+        natural units, named by label or row; the likelihood is a potential. Intercepts with a normal
+        or flat prior are integrated out unless ``sample_intercepts`` is true.
+
+        Examples
+        --------
+        >>> with model.to_pymc(data, cluster="school") as pymc_model:   # doctest: +SKIP
+        ...     trace = pm.sample()
+        """
+        from bmsem.graph import build_graph
+
+        bound = self.bind(data, cluster=cluster)
+        table = prior_table(
+            bound, priors or self.default_priors, sample_intercepts=sample_intercepts
+        )
+        return build_graph(bound, table).model
+
+    def fit(
+        self,
+        data: Any = None,
+        *,
+        cluster: str | None = None,
+        priors: str | Mapping[str, Any] | None = None,
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        cores: int | None = None,
+        seed: int | None = None,
+        sampler: str = "nutpie",
+        target_accept: float = 0.8,
+        max_depth: int = 10,
+        progress: bool | Callable[[str], None] = True,
+    ) -> Fit:
+        """Sample the posterior by NUTS.
+
+        Parameters
+        ----------
+        data, cluster
+            As for `bind`.
+        priors
+            As for `priors`.
+        draws, tune, chains
+            Kept and warm-up draws of each chain.
+        seed
+            The same seed gives the same draws.
+        sampler
+            ``"nutpie"`` or ``"pymc"``.
+        progress
+            Show what is happening; a function gets the lines instead.
+
+        Raises
+        ------
+        BmsemError
+            If the model, the data or the priors do not fit together, or sampling cannot start.
+        """
+        bound = self.bind(data, cluster=cluster)
+        chosen = priors or self.default_priors
+        table = prior_table(bound, chosen)
+        say = progress if callable(progress) else (_print_line if progress else None)
+        from bmsem.results import Fit
+        from bmsem.sampling import sample
+
+        samples = sample(
+            bound,
+            table,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=cores,
+            seed=seed,
+            sampler=sampler,
+            target_accept=target_accept,
+            max_depth=max_depth,
+            progress=progress is True,
+            say=say,
+        )
+        settings = {
+            "chains": chains,
+            "tune": tune,
+            "draws": draws,
+            "seed": seed,
+            "priors": table.preset if isinstance(chosen, str) else f"{table.preset}, changed",
+            "sampler": sampler,
+        }
+        return Fit(
+            bound,
+            table.to_frame(),
+            samples.parameters,
+            {**samples.statistics, "marginal_log_likelihood": samples.log_likelihood},
+            settings,
+            samples.seconds,
+            self.title,
+            self.interval,
+            samples.complete,
+        )
+
+    @property
+    def formula(self) -> str:
+        """The model as formula text."""
+        return write_formula(self.spec)
+
+    def __str__(self) -> str:
+        lines = [f"Model: {self.title}" if self.title else "Model", str(self.spec)]
+        return "\n".join([*lines, *(f"  note: {n}" for n in self.notes)])
+
+    __repr__ = __str__
+
+
+def model(text: str | Path | ModelSpec, *, title: str = "", priors: str = "weak") -> Model:
+    """A model from formula text, from the path of a file with formula text, or from a spec.
+
+    Parameters
+    ----------
+    text
+        Formula text (see `bmsem.language.formula.parse_formula`), or a `pathlib.Path`.
+    title
+        Printed with the results.
+    priors
+        The preset for priors that are not given.
+
+    Raises
+    ------
+    ModelSyntaxError
+        With the line, a caret, and what was expected.
+
+    Examples
+    --------
+    >>> model("y ~ b*x").spec.labels["b"][0].name
+    'y ~ x'
+    """
+    if isinstance(text, ModelSpec):
+        return Model(text, title, priors)
+    source = "model"
+    if isinstance(text, Path):
+        source = text.name
+        text = _read_text(text)
+    return Model(parse_formula(text, source), title, priors)
+
+
+def read_mplus(path: str | Path) -> Model:
+    """A model from a Mplus input file, with the file's data, priors and kind of interval.
+
+    Raises
+    ------
+    ModelSyntaxError
+        If the input cannot be read; with the line and what was expected.
+    NotSupportedError
+        If it asks for an analysis that cannot be done yet.
+    """
+    from bmsem.language.mplus import parse_mplus
+
+    path = Path(path)
+    given = parse_mplus(_read_text(path), source=path.name)
+    given.require_estimable()
+    if given.spec is None:
+        raise ModelError(f"{path.name} has no MODEL command, so there is nothing to fit.")
+    return Model(
+        given.spec,
+        given.title,
+        "mplus",
+        lambda: mplus_data(given, path.parent),
+        given.interval,
+        tuple(given.messages()),
+    )
+
+
+def mplus_data(given: MplusInput, folder: Path) -> Any:
+    """The data that an input file names, missing codes and selected rows taken care of."""
+    if given.data_file is None:
+        raise DataError("The input has no DATA: FILE IS …; pass the data.")
+    frame = read_data(folder / given.data_file, names=given.names)
+    return given.prepare(frame)
+
+
+def load(path: str | Path) -> Fit:
+    """Read a fit that `Fit.save` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or is not a fit of bmsem.
+    """
+    from bmsem.results import load as load_fit
+
+    return load_fit(path)
+
+
+def plan_text(bound: BoundModel, table: PriorTable) -> str:
+    """How a bound model will be estimated."""
+    sampled = table.role("sampled")
+    lines = [f"Plan (bmsem {__version__}, priors {table.preset})"]
+    counts: dict[str, int] = {}
+    for row in sampled:
+        counts[row.parameter.kind] = counts.get(row.parameter.kind, 0) + 1
+    kinds = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in counts.items())
+    lines.append(f"  sampled by NUTS:        {len(sampled)} parameters ({kinds or 'none'})")
+    integrated = table.role("integrated")
+    if integrated:
+        names = ", ".join(r.parameter.rows[0].lhs for r in integrated)
+        lines.append(
+            f"  integrated out exactly: {len(integrated)} intercept"
+            f"{'s' if len(integrated) > 1 else ''} ({names}); drawn afterwards"
+        )
+    structure = bound.structure
+    if bound.spec.multilevel and structure.outcomes:
+        lines.append(
+            f"                          {bound.clusters:,} cluster effects of each of "
+            f"{', '.join(structure.outcomes)}"
+        )
+    for level, name in bound.spec.latent:
+        count = bound.rows if level != "between" else bound.clusters
+        lines.append(f"                          {count:,} scores of the factor {name}")
+    determined = table.role("determined")
+    if determined:
+        shown = ", ".join(f"{r.parameter.name} = {r.expression}" for r in determined)
+        lines.append(f"  determined:             {shown}")
+    groups = len(bound.pooled.sizes)
+    q, p = structure.between.observed, structure.within.observed
+    cost = (
+        f"{groups} factorisation{'s' if groups > 1 else ''} of {q} x {q} (one a cluster size)"
+        + (f" and one of {p} x {p}" if p else "")
+        if bound.spec.multilevel
+        else f"one factorisation of {q} x {q}"
+    )
+    lines.append(f"  a log-density costs:    {cost}, whatever the number of rows ({bound.rows:,})")
+    lines += [f"  note: {note}" for note in bound.notes]
+    return "\n".join(lines)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        return path.read_text(encoding="latin-1")
+    except OSError as error:
+        raise BmsemError(f"'{path}' cannot be read: {error.strerror or error}.") from error
+
+
+def _print_line(line: str) -> None:
+    print(f"{line} …", flush=True)
