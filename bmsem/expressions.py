@@ -115,6 +115,10 @@ class Expression:
         """Names that must be given a value."""
         return frozenset(_names(self.root))
 
+    def renamed(self, names: Mapping[str, str]) -> Expression:
+        """The same expression with other names."""
+        return Expression(_rename(self.root, names))
+
     def evaluate(
         self,
         values: Mapping[str, Any],
@@ -153,6 +157,19 @@ def _evaluate(node: Node, values: Mapping[str, Any], functions: Mapping[str, Any
             return _OPERATORS[op](a, _evaluate(right, values, functions))
         case Call(function, arguments):
             return functions[function](*(_evaluate(a, values, functions) for a in arguments))
+
+
+def _rename(node: Node, names: Mapping[str, str]) -> Node:
+    match node:
+        case Name(name):
+            return Name(names.get(name, name))
+        case Negative(operand):
+            return Negative(_rename(operand, names))
+        case Binary(op, left, right):
+            return Binary(op, _rename(left, names), _rename(right, names))
+        case Call(function, arguments):
+            return Call(function, tuple(_rename(a, names) for a in arguments))
+    return node
 
 
 def _names(node: Node) -> list[str]:

@@ -41,15 +41,15 @@ def to_json(fit: Fit) -> dict[str, Any]:
         "settings": {
             k: fit.settings.get(k) for k in ("chains", "tune", "draws", "seed", "priors", "sampler")
         },
-        "parameters": _parameters(fit.summary()),
-        "standardized": _parameters(fit.standardized()),
+        "parameters": _parameters(fit.summary(interval="hpd")),
+        "standardized": _parameters(fit.standardized(interval="hpd")),
         "r_square": [
             {
                 "level": row["level"], "variable": row["variable"], "median": _plain(row["median"]),
                 "mean": _plain(row["mean"]), "sd": _plain(row["sd"]),
                 "hdi": [_plain(row["lower"]), _plain(row["upper"])],
             }
-            for row in fit.r_square().to_dict("records")
+            for row in fit.r_square(interval="hpd").to_dict("records")
         ],
         "fit": {
             **dict.fromkeys(_FIT_KEYS),
