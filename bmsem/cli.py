@@ -1,0 +1,213 @@
+"""The command line: ``bmsem run``, ``bmsem check``, ``bmsem demo``.
+
+Exit codes: 0; 1 when the fit did not converge (it is printed all the same); 2 for an error in the
+input, with one message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bmsem.errors import BmsemError, DataError, DataWarning, ModelError
+from bmsem.version import __version__
+
+if TYPE_CHECKING:
+    from bmsem.api import Model
+    from bmsem.results import Fit
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 2
+    warnings.simplefilter("always", DataWarning)
+    warnings.showwarning = _show_warning
+    try:
+        return options.run(options)
+    except BmsemError as error:
+        print(f"bmsem: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bmsem: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone; that is no error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _show_warning(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+    print(f"bmsem: warning: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bmsem", description="Bayesian multilevel structural equation models."
+    )
+    parser.add_argument("--version", action="version", version=f"bmsem {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    run = commands.add_parser(
+        "run", help="fit a model and print the estimates", description="Fit a model."
+    )
+    _model_options(run)
+    _sampling_options(run)
+    run.set_defaults(run=_run)
+    check = commands.add_parser(
+        "check",
+        help="print the model, the variables' roles, the priors and the plan; sample nothing",
+        description="Print what would be done.",
+    )
+    _model_options(check)
+    check.add_argument("--priors", choices=("weak", "mplus", "blavaan"))
+    check.set_defaults(run=_check)
+    demo = commands.add_parser(
+        "demo",
+        help="fit the model of Table 25.3 to the trial of physical activity in schools",
+        description="Fit the trial of physical activity in 50 schools.",
+    )
+    _sampling_options(demo)
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="a Mplus input file (.inp), or formula text")
+    parser.add_argument("--data", type=Path, help="CSV file with the data")
+    parser.add_argument("--cluster", help="column that tells the clusters apart")
+
+
+def _sampling_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--chains", type=int, default=4, help="default: 4")
+    parser.add_argument("--draws", type=int, default=1000, help="kept draws a chain, default: 1000")
+    parser.add_argument("--tune", type=int, default=1000, help="warm-up draws, default: 1000")
+    parser.add_argument("--seed", type=int, default=None, help="the same seed gives the same draws")
+    parser.add_argument(
+        "--priors", choices=("weak", "mplus", "blavaan"),
+        help="default: mplus for an input file, weak for formula text",
+    )  # fmt: skip
+    parser.add_argument("--sampler", choices=("nutpie", "pymc"), default="nutpie")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write all results as JSON")
+    parser.add_argument("--save", type=Path, metavar="OUT.nc", help="write the draws as NetCDF")
+
+
+def _load(options: argparse.Namespace) -> tuple[Model, Any]:
+    """The model of a file, and its data."""
+    from bmsem.api import model, read_mplus
+    from bmsem.data import read_data
+
+    path: Path = options.file
+    if not path.is_file():
+        raise ModelError(f"There is no file '{path}'.")
+    data = read_data(options.data) if options.data else None
+    if path.suffix.lower() == ".inp":
+        return read_mplus(path), data
+    loaded = model(path, title=path.stem)
+    if data is None and loaded.default_data is None:
+        raise DataError(f"'{path.name}' is formula text and names no data: add --data FILE.csv.")
+    return loaded, data
+
+
+def _run(options: argparse.Namespace) -> int:
+    loaded, data = _load(options)
+    return _fit(loaded, data, options.cluster, options)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from bmsem.api import plan_text
+    from bmsem.priors import prior_table
+
+    loaded, data = _load(options)
+    print(loaded)
+    loaded.spec.require_estimable()
+    bound = loaded.bind(data, cluster=options.cluster)
+    table = prior_table(bound, options.priors or loaded.default_priors)
+    print(f"\n{bound}\n\n{table}\n\n{plan_text(bound, table)}")
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from bmsem import examples
+    from bmsem.api import read_mplus
+
+    path = examples.path("mvpa", "table_25_3.inp")
+    print(f"{path.name}:\n\n{path.read_text()}")
+    if options.seed is None:
+        options.seed = 1
+    return _fit(read_mplus(path), None, None, options)
+
+
+def _fit(loaded: Model, data: Any, cluster: str | None, options: argparse.Namespace) -> int:
+    for target in (options.json, options.save):
+        if target is not None and not target.absolute().parent.is_dir():
+            raise DataError(f"The folder of '{target}' does not exist; nothing was sampled.")
+    for note in loaded.notes:
+        print(f"note: {note}")
+    fit = loaded.fit(
+        data,
+        cluster=cluster,
+        priors=options.priors,
+        draws=options.draws,
+        tune=options.tune,
+        chains=options.chains,
+        seed=options.seed,
+        sampler=options.sampler,
+        progress=_progress,
+    )
+    for note in fit.bound.notes:
+        print(f"note: {note}")
+    print(_report(fit))
+    if options.save is not None:
+        print(f"Draws: {fit.save(options.save)}")
+    if options.json is not None:
+        _write_json(fit, options.json)
+        print(f"Results: {options.json}")
+    return 0 if fit.converged else 1
+
+
+def _progress(line: str) -> None:
+    print(f"{line} …", file=sys.stderr, flush=True)
+
+
+def _report(fit: Fit) -> str:
+    square = fit.r_square()
+    lines = [f"\n{fit.title}\n" if fit.title else "", str(fit.summary())]
+    if len(square):
+        lines += ["", "R-Square", ""]
+        for row in square.to_dict("records"):
+            name = f"{row['variable']} ({row['level']})" if row["level"] else row["variable"]
+            lines.append(
+                f"    {name:<26} {row['median']:>6.3f} {row['sd']:>9.3f} "
+                f"{'':>10} {row['lower']:>10.3f} {row['upper']:>10.3f}"
+            )
+    timing = fit.timing
+    lines += [
+        "",
+        f"{fit.settings['chains']} chains of {fit.settings['tune']:,} + {fit.settings['draws']:,} "
+        f"draws, priors {fit.settings['priors']}: compiled in {timing['compile']:.1f} s, sampled in "
+        f"{timing['sample']:.1f} s.",
+    ]
+    return "\n".join(lines)
+
+
+def _write_json(fit: Fit, path: Path) -> None:
+    """The file appears complete or not at all."""
+    text = json.dumps(fit.to_json(), indent=1)
+    descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(name, path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise DataError(f"'{path}' cannot be written: {error}") from error
