@@ -242,7 +242,9 @@ class _Parser:
         node = self.expression(1)
         kind, value, at = self.tokens[self.index]
         if kind != "end":
-            raise self.error(f"unexpected '{value}'", at, "an operator or the end of the expression")
+            raise self.error(
+                f"unexpected '{value}'", at, "an operator or the end of the expression"
+            )
         return node
 
     def expression(self, minimum: int) -> Node:

@@ -76,7 +76,11 @@ class BoundModel:
         lines = ["BoundModel"]
         if self.spec.multilevel:
             low, high = self.cluster_sizes.min(), self.cluster_sizes.max()
-            sizes = f"{low}" if low == high else f"{low} to {high}, mean {self.cluster_sizes.mean():.1f}"
+            sizes = (
+                f"{low}"
+                if low == high
+                else f"{low} to {high}, mean {self.cluster_sizes.mean():.1f}"
+            )
             lines.append(
                 f"  {self.rows:,} rows in {self.clusters:,} clusters of {sizes} "
                 f"({len(self.pooled.sizes)} distinct sizes)"
@@ -86,7 +90,10 @@ class BoundModel:
         for title, names in (
             ("within and between", structure.outcomes),
             ("conditioned on, within", structure.within_covariates),
-            ("between outcomes" if self.spec.multilevel else "modelled", structure.between_outcomes),
+            (
+                "between outcomes" if self.spec.multilevel else "modelled",
+                structure.between_outcomes,
+            ),
             ("conditioned on", structure.between_covariates),
         ):
             if names:
@@ -137,10 +144,14 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
     places = dict(spec.statements.places) if spec.statements is not None else {}
     columns = numeric_columns(frame, spec.observed, places)
     checks.constant(columns)
-    if spec.multilevel:
-        assert cluster is not None
+    if spec.multilevel and cluster is not None:
         codes, ids = _clusters(frame, cluster)
         spec, notes = _infer_roles(spec, columns, codes, ids, frame.index)
+        if len(ids) == len(frame) and (spec.split or spec.within_only):
+            raise DataError(
+                f"Every cluster of '{cluster}' has a single member: within and between differences "
+                f"cannot be told apart. Check the cluster variable, or fit a model without levels."
+            )
     else:
         codes, ids = np.arange(len(frame)), frame.index
         notes = list(spec.notes)
@@ -186,9 +197,7 @@ def assemble(
         members,
         between_outcomes,
         between_covariates,
-        pooled_statistics(
-            members, between_outcomes, between_covariates, len(structure.outcomes)
-        ),
+        pooled_statistics(members, between_outcomes, between_covariates, len(structure.outcomes)),
         data_scales(spec, structure, members, between_outcomes, between_covariates),
         cluster_ids,
         sizes.astype(np.int64),
@@ -221,11 +230,6 @@ def _clusters(frame: pd.DataFrame, cluster: str) -> tuple[NDArray[np.intp], pd.I
         raise DataError(
             f"There is only one cluster ('{cluster}' is {uniques[0]!r} in every row), so nothing "
             f"can be learned about the between level. Fit a model without levels instead."
-        )
-    if len(uniques) == len(frame):
-        raise DataError(
-            f"Every cluster of '{cluster}' has a single member: within and between differences "
-            f"cannot be told apart. Check the cluster variable, or fit a model without levels."
         )
     return codes, pd.Index(uniques, name=cluster)
 
@@ -270,7 +274,10 @@ def _infer_roles(
         f"is latent."
         for name in to_split
     ]
-    notes += [f"{name} is constant in every cluster: it is a between-only variable." for name in to_between]
+    notes += [
+        f"{name} is constant in every cluster: it is a between-only variable."
+        for name in to_between
+    ]
     return settled, notes
 
 

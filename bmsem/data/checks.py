@@ -86,8 +86,11 @@ def levels(
             f"answer; improper ones may leave no proper posterior."
         )
     elif n_clusters > 1 and z.shape[1]:
-        _collinear(np.cov(np.hstack([z, means[:, :p]]).T, ddof=0), (*names_z, *names[:p]),
-                   " between clusters")
+        _collinear(
+            np.cov(np.hstack([z, means[:, :p]]).T, ddof=0),
+            (*names_z, *names[:p]),
+            " between clusters",
+        )
     return found
 
 

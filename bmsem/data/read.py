@@ -63,7 +63,9 @@ def _read_file(path: Path, names: Sequence[str] | None) -> pd.DataFrame:
     try:
         if names is None:
             return pd.read_csv(path)
-        frame = pd.read_csv(path, sep=r"[,\s]+", header=None, engine="python", skipinitialspace=True)
+        frame = pd.read_csv(
+            path, sep=r"[,\s]+", header=None, engine="python", skipinitialspace=True
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}' cannot be read as a table: {error}") from error
     # A line that starts with blanks has an empty first field, one that ends so an empty last one.

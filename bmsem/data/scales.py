@@ -50,9 +50,7 @@ def data_scales(
         n = flat.cluster_sizes
         within = np.diagonal(flat.scatter[:, 0].sum(axis=0)) / (n.sum() - len(n))
         observed = means.var(axis=0, ddof=1)
-        between = np.maximum(
-            observed - within * np.mean(1.0 / n), 0.01 * (within + observed)
-        )
+        between = np.maximum(observed - within * np.mean(1.0 / n), 0.01 * (within + observed))
         for i, name in enumerate((*structure.outcomes, *structure.within_covariates)):
             sd["within", name] = float(np.sqrt(within[i]))
             sd["between", name] = float(np.sqrt(between[i]))

@@ -186,7 +186,9 @@ class _Theta:
                 sizes += [0] * len(pairs)
         indices, names, parts = [], [], []
         if unit:
-            model.add_coord("correlation", [self.bound.structure.parameters[i].name for i, _ in unit])
+            model.add_coord(
+                "correlation", [self.bound.structure.parameters[i].name for i, _ in unit]
+            )
             shape = data.slice(np.array(shapes))
             variable = pm.Beta("correlations_unit", shape, shape, dims="correlation")
             partials = 2.0 * variable - 1.0

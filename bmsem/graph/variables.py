@@ -76,9 +76,7 @@ class DataVector:
         self._shared.set_value(np.concatenate(self._values))
 
 
-def prior_variable(
-    name: str, rows: list[ParameterPrior], model: pm.Model, data: DataVector
-) -> Any:
+def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data: DataVector) -> Any:
     """A vector of parameters with one family of prior."""
     first = rows[0]
     if not isinstance(first.prior, Prior):

@@ -38,9 +38,7 @@ def read_transform(left: list[Token], op: Token, right: list[Token], text_of: Sl
     return Transform(name, "compute", parse_expression(*text_of(right, op)))
 
 
-def read_prior_line(
-    tokens: list[Token], text_of: Slice
-) -> tuple[str | Key, Prior, Place]:
+def read_prior_line(tokens: list[Token], text_of: Slice) -> tuple[str | Key, Prior, Place]:
     """``label ~ Normal(0, 1)`` or ``between: y ~ x ~ Normal(0, 1)``, ``sd(y)``, ``cor(x, y)``."""
     depth, last = 0, -1
     for i, token in enumerate(tokens):
@@ -72,7 +70,11 @@ def read_prior_line(
         return values[0], prior, target[0].place
     match values:
         case ["sd", "(", name, ")"]:
-            return (level, name, "~~", name), Prior(prior.distribution, prior.arguments, "sd"), place
+            return (
+                (level, name, "~~", name),
+                Prior(prior.distribution, prior.arguments, "sd"),
+                place,
+            )
         case ["cor", "(", first, ",", second, ")"]:
             on = Prior(prior.distribution, prior.arguments, "correlation")
             return (level, first, "~~", second), on, place

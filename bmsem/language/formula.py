@@ -231,7 +231,9 @@ class _Reader:
             i = words.index("xwith")
             if len(right) != 3 or i != 1 or right[0].kind != "name" or right[2].kind != "name":
                 raise ModelSyntaxError(
-                    "XWITH joins two variables", right[i].place, expected="name | first XWITH second"
+                    "XWITH joins two variables",
+                    right[i].place,
+                    expected="name | first XWITH second",
                 )
             self.require_level(left)
             self.builder.interaction(
@@ -270,9 +272,7 @@ class _Reader:
         self.require_level([*left, op, *right])
         outcomes = self.outcomes(left, op)
         if not right:
-            raise ModelSyntaxError(
-                f"nothing follows '{op.value}'", op.place, expected="a variable"
-            )
+            raise ModelSyntaxError(f"nothing follows '{op.value}'", op.place, expected="a variable")
         end = Place(self.text, right[-1].place.end - 1, right[-1].place.end, self.source)
         terms = TermReader(right, end).terms()
         for outcome in outcomes:
@@ -311,7 +311,9 @@ class _Reader:
         rhs = self.variable(term)
         if op.value == "~" and lhs == rhs:
             raise ModelSyntaxError(
-                f"'{lhs}' is regressed on itself", term.place, hint="Its variance is written with '~~'."
+                f"'{lhs}' is regressed on itself",
+                term.place,
+                hint="Its variance is written with '~~'.",
             )
         self.builder.parameter(self.level, lhs, op.value, rhs, place=term.place, **term.settings)
 
@@ -325,7 +327,5 @@ class _Reader:
         if term.second is None:
             return term.name
         name = f"{term.name}:{term.second}"
-        self.builder.interaction(
-            Interaction(self.level, name, term.name, term.second), term.place
-        )
+        self.builder.interaction(Interaction(self.level, name, term.name, term.second), term.place)
         return name

@@ -27,9 +27,9 @@ def write_formula(spec: ModelSpec) -> str:
     if spec.cluster:
         lines.append(f"cluster: {_name(spec.cluster)}")
     if spec.multilevel:
-        for level, names in (("within", spec.within_only), ("between", spec.between_only)):
+        for word, names in (("within", spec.within_only), ("between", spec.between_only)):
             if names:
-                lines.append(f"{level}: {', '.join(map(_name, names))}")
+                lines.append(f"{word}: {', '.join(map(_name, names))}")
     if spec.transforms:
         lines.append("define:")
         for transform in spec.transforms:
@@ -50,9 +50,7 @@ def _level(spec: ModelSpec, level: Level) -> list[str]:
     lines = []
     if level != "between":
         for slope in spec.slopes:
-            lines.append(
-                f"{_name(slope.name)} | {_name(slope.outcome)} ~ {_name(slope.predictor)}"
-            )
+            lines.append(f"{_name(slope.name)} | {_name(slope.outcome)} ~ {_name(slope.predictor)}")
     inline = set()
     for product in spec.interactions:
         if product.level != level:

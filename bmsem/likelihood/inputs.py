@@ -68,7 +68,7 @@ def kernel_inputs(
             indices.append(np.array(placed, dtype=np.int64).reshape(-1))
             counts.append(len(placed))
             reals.append(base)
-        unsure = _unsure(level, table, name)  # type: ignore[arg-type]
+        unsure = _unsure(level, table, name)
         indices.append(np.array(unsure, dtype=np.int64))
         counts.append(len(unsure))
     header = [*dimensions, len(integrated), sides.shape[1], *counts]
@@ -134,6 +134,6 @@ def _intercept_places(
     sides = np.full((len(places), width), -1, dtype=np.int64)
     rows = np.zeros((len(places), width), dtype=np.int64)
     for i, found in enumerate(places):
-        for j, (side, row) in enumerate(found):
-            sides[i, j], rows[i, j] = side, row
+        for j, place in enumerate(found):
+            sides[i, j], rows[i, j] = place
     return sides, rows

@@ -211,8 +211,8 @@ def level_gradient(grad, ai, pi, ki, n_observed, total, psi, coefs, d_sigma, d_r
         outer = 0.0
         for m in range(q):
             s = 0.0
-            for l in range(n):
-                s += d_t[m, l] * total[j, l]
+            for k in range(n):
+                s += d_t[m, k] * total[j, k]
             outer += total[m, i] * s
         grad[ai[e, 2]] += outer
 
@@ -276,13 +276,9 @@ def log_likelihood(
     b_psi = np.empty((nb, nb))
     b_sigma = np.empty((q, q))
     b_coefs = np.empty((nb, kb))
-    if not level_moments(
-        theta, wa0, wai, wp0, wpi, wk0, wki, p, w_total, w_psi, w_sigma, w_coefs
-    ):
+    if not level_moments(theta, wa0, wai, wp0, wpi, wk0, wki, p, w_total, w_psi, w_sigma, w_coefs):
         return -np.inf, grad
-    if not level_moments(
-        theta, ba0, bai, bp0, bpi, bk0, bki, q, b_total, b_psi, b_sigma, b_coefs
-    ):
+    if not level_moments(theta, ba0, bai, bp0, bpi, bk0, bki, q, b_total, b_psi, b_sigma, b_coefs):
         return -np.inf, grad
 
     if not (positive_definite(w_psi, w_check) and positive_definite(b_psi, b_check)):
@@ -492,9 +488,7 @@ def log_likelihood(
             for j in range(width):
                 s = 0.0
                 for m in range(q):
-                    s += inverse[i, m] * (
-                        cross_residual[g, m, j] - offset[m] * cross[g, q, q + j]
-                    )
+                    s += inverse[i, m] * (cross_residual[g, m, j] - offset[m] * cross[g, q, q + j])
                 d_reduced[i, j] += s
     if r > 0:
         # sum_j E[V_j^-1 (e_j a' - H a a')]
@@ -530,12 +524,8 @@ def log_likelihood(
             elif intercept_side[a, b] == 0:
                 for i in range(p):
                     d_t_w[i, intercept_row[a, b]] += d_design[nz + i, a]
-    level_gradient(
-        grad, wai, wpi, wki, p, w_total, w_psi, w_coefs, d_sigma_w, d_reduced_w, d_t_w
-    )
-    level_gradient(
-        grad, bai, bpi, bki, q, b_total, b_psi, b_coefs, d_sigma_b, d_reduced_b, d_t_b
-    )
+    level_gradient(grad, wai, wpi, wki, p, w_total, w_psi, w_coefs, d_sigma_w, d_reduced_w, d_t_w)
+    level_gradient(grad, bai, bpi, bki, q, b_total, b_psi, b_coefs, d_sigma_b, d_reduced_b, d_t_b)
     return value, grad
 
 
@@ -643,9 +633,7 @@ C_SIGNATURE = types.float64(
 
 
 @numba.cfunc(C_SIGNATURE, cache=True)
-def c_log_likelihood(
-    theta, n_theta, data, n_data, integers, n_integers, reals, n_reals, gradient
-):
+def c_log_likelihood(theta, n_theta, data, n_data, integers, n_integers, reals, n_reals, gradient):
     """`packed_log_likelihood` on C arrays: returns the value, writes the gradient."""
     index = numba.carray(integers, (n_integers,))
     r = index[6]

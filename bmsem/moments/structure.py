@@ -67,9 +67,7 @@ def build_structure(spec: ModelSpec) -> Structure:
     within_covariates = tuple(n for n in spec.within_only if n not in at_within)
     between_outcomes = tuple(n for n in spec.between_only if n in modelled[top])
     between_covariates = tuple(n for n in spec.between_only if n not in modelled[top])
-    within = _level(
-        spec, "within", outcomes, spec.latent_at("within"), within_covariates, position
-    )
+    within = _level(spec, "within", outcomes, spec.latent_at("within"), within_covariates, position)
     between = _level(
         spec,
         top,

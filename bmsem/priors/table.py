@@ -107,7 +107,9 @@ class PriorTable:
         if row.role == "determined":
             return f"= {row.expression}"
         if row.prior is None:
-            block = next(b for b in self.blocks if any(p[2] == row.parameter.index for p in b.pairs))
+            block = next(
+                b for b in self.blocks if any(p[2] == row.parameter.index for p in b.pairs)
+            )
             if not block.full:
                 return "correlation ~ Uniform over positive-definite matrices"
             if self.flat_covariances:
@@ -230,9 +232,10 @@ def _given(parameters: tuple[FreeParameter, ...], given: dict[str, Any]) -> dict
                 f"A prior is given to '{key}', which is not a parameter of the model. "
                 f"{did_you_mean(key, [*names, *GROUPS])}"
             )
-        on = {"sds": "sd", "correlations": "correlation"}.get(group.strip().lower())
-        if on and isinstance(prior, Prior):
-            prior = replace(prior, on=on)
+        if isinstance(prior, Prior) and group.strip().lower() == "sds":
+            prior = replace(prior, on="sd")
+        elif isinstance(prior, Prior) and group.strip().lower() == "correlations":
+            prior = replace(prior, on="correlation")
         for p in parameters:
             if p.kind == kind and (not level or p.rows[0].level == level.strip().lower()):
                 chosen[p.index] = prior

@@ -48,7 +48,9 @@ class Convergence:
         return "\n".join(self.lines)
 
 
-def assess(draws: dict[str, Array], divergent: NDArray | None, complete: bool = True) -> Convergence:
+def assess(
+    draws: dict[str, Array], divergent: NDArray | None, complete: bool = True
+) -> Convergence:
     """Judge draws (chains, draws) by parameter name."""
     chains, length = next(iter(draws.values())).shape if draws else (1, 1)
     found = {name: summarise(values) for name, values in draws.items()}

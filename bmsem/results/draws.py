@@ -26,9 +26,7 @@ GROUPS: dict[Kind, str] = {
 def row_draws(bound: BoundModel, parameters: Array) -> dict[Parameter, Array]:
     """Draws (chains, draws) of every free row from those of the parameter vector."""
     position = {row.key: p.index for p in bound.structure.parameters for row in p.rows}
-    return {
-        row: parameters[..., position[row.key]] for row in bound.spec.parameters if row.free
-    }
+    return {row: parameters[..., position[row.key]] for row in bound.spec.parameters if row.free}
 
 
 def defined_draws(spec: ModelSpec, rows: dict[Parameter, Array]) -> dict[str, Array]:
@@ -51,9 +49,7 @@ def defined_draws(spec: ModelSpec, rows: dict[Parameter, Array]) -> dict[str, Ar
     return found
 
 
-def find_draws(
-    name: str, rows: dict[Parameter, Array], defined: dict[str, Array]
-) -> Array:
+def find_draws(name: str, rows: dict[Parameter, Array], defined: dict[str, Array]) -> Array:
     """Draws by label, by defined name, or by row (``"between: mvpa ~ advant"``).
 
     Raises

@@ -195,6 +195,8 @@ class Fit:
     @staticmethod
     def _check_interval(width: float, kind: str) -> None:
         if not 0.0 < width < 1.0:
-            raise ModelError(f"The width of an interval is between 0 and 1, for instance 0.95, not {width}.")
+            raise ModelError(
+                f"The width of an interval is between 0 and 1, for instance 0.95, not {width}."
+            )
         if kind not in ("hpd", "equal"):
             raise ModelError(f"Unknown interval '{kind}'. Use 'hpd' or 'equal'.")

@@ -93,7 +93,13 @@ class Summary:
 def _numbers(row: dict) -> str:
     values = "".join(
         f" {row[key]:>{width}.3f}"
-        for key, width in (("median", 8), ("sd", 9), ("p_one_tailed", 10), ("lower", 10), ("upper", 10))
+        for key, width in (
+            ("median", 8),
+            ("sd", 9),
+            ("p_one_tailed", 10),
+            ("lower", 10),
+            ("upper", 10),
+        )
     )
     star = "*" if row["star"] else ""
     if math.isnan(row["ess_bulk"]):

@@ -173,9 +173,7 @@ def _c_expand(function: Any, n: int, n_expanded: int) -> Any:
                 out[i] = values[i]
             return 0
 
-    signature = types.int64(
-        types.uint64, types.uint64, double, double, types.CPointer(types.int64)
-    )
+    signature = types.int64(types.uint64, types.uint64, double, double, types.CPointer(types.int64))
     return _cfunc(signature, expand)
 
 

@@ -126,17 +126,13 @@ def sample(
         natural = np.empty((chains, draws, 0))
         statistics, seconds, complete = {}, {"compile": 0.0, "sample": 0.0}, True
     flat = natural.reshape(-1, natural.shape[-1])
-    intercepts, values = draw_intercepts(
-        flat, graph.inputs, np.random.default_rng(recovery_seed)
-    )
+    intercepts, values = draw_intercepts(flat, graph.inputs, np.random.default_rng(recovery_seed))
     full = np.empty((flat.shape[0], len(bound.structure.parameters)))
     full[:, list(graph.inputs.order)] = flat
     full[:, list(graph.inputs.integrated)] = intercepts
     seconds["total"] = time.perf_counter() - started
     shape = natural.shape[:2]
-    return Samples(
-        full.reshape(*shape, -1), values.reshape(shape), statistics, seconds, complete
-    )
+    return Samples(full.reshape(*shape, -1), values.reshape(shape), statistics, seconds, complete)
 
 
 def _require_finite(graph: Graph, start: Callable[[int | None], Array], seed: int) -> None:
@@ -231,9 +227,7 @@ def _pymc(
     chains = settings["chains"]
     seeds = np.random.SeedSequence(settings["seed"]).generate_state(chains)
     with graph.model:
-        step = pm.NUTS(
-            target_accept=settings["target_accept"], max_treedepth=settings["max_depth"]
-        )
+        step = pm.NUTS(target_accept=settings["target_accept"], max_treedepth=settings["max_depth"])
         compiled = time.perf_counter()
         tree = pm.sample(
             draws=settings["draws"],

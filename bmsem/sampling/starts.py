@@ -126,8 +126,6 @@ def initial_point(
         centre = _unconstrain(graph.model, rv, natural)
         centres.append(centre)
         widths.append(_jitter(variable, bound))
-    if not centres:
-        return lambda seed=None: np.zeros(0)
     centre, width = np.concatenate(centres), np.concatenate(widths)
 
     def draw(seed: int | None = None) -> Array:
@@ -185,8 +183,9 @@ def _unconstrain(model: pm.Model, rv: Any, value: Array) -> Array:
         return np.log(value)
     if name == "LogOddsTransform":
         return np.log(value / (1.0 - value))
-    forward = transform.forward(value.reshape(rv.type.shape) if rv.ndim == 0 else value,
-                                *rv.owner.inputs)
+    forward = transform.forward(
+        value.reshape(rv.type.shape) if rv.ndim == 0 else value, *rv.owner.inputs
+    )
     result = np.asarray(forward.eval(), dtype=float).reshape(-1)
     if not np.isfinite(result).all():
         raise SamplingError(

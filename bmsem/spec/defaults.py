@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from bmsem.errors import ModelError, ModelSyntaxError, Place, did_you_mean
 from bmsem.spec.statements import Statement, Statements
@@ -113,7 +113,7 @@ def _roles(
         used.setdefault(product.level, {}).update({product.left: None, product.right: None})
         products.add(product.name)
 
-    single = None in used or not used and not statements.levels
+    single = None in used or (not used and not statements.levels)
     factors = {name for names in latent.values() for name in names}
 
     def observed(level: Level) -> list[str]:
@@ -122,9 +122,9 @@ def _roles(
 
     notes: list[str] = []
     if single:
-        names = observed(None)
-        _unknown(names, statements, factors)
-        return _Roles((None,), {None: tuple(latent.get(None, {}))}, (), (), tuple(names), notes)
+        seen = tuple(observed(None))
+        _unknown(seen, statements, factors)
+        return _Roles((None,), {None: tuple(latent.get(None, {}))}, (), (), seen, notes)
 
     within, between = observed("within"), observed("between")
     declared_within = set(statements.within_only)
@@ -322,7 +322,7 @@ def _shared_labels(rows: list[Parameter], statements: Statements) -> tuple[Param
             by_label.setdefault(row.label, []).append(row)
     shared: dict[Key, Parameter] = {}
     for label, group in by_label.items():
-        changes = {}
+        changes: dict[str, Any] = {}
         for what, word in (
             ("fixed", "fixed values"),
             ("start", "starting values"),
@@ -333,11 +333,11 @@ def _shared_labels(rows: list[Parameter], statements: Statements) -> tuple[Param
             values = list(dict.fromkeys(v for r in group if (v := getattr(r, what)) is not None))
             if len(values) > 1:
                 where = "; ".join(
-                    f"{r.full_name} = {getattr(r, what)}" for r in group if getattr(r, what) is not None
+                    f"{r.full_name} = {getattr(r, what)}"
+                    for r in group
+                    if getattr(r, what) is not None
                 )
-                place = next(
-                    (s.place for s in statements.rows if s.row.key == group[-1].key), None
-                )
+                place = next((s.place for s in statements.rows if s.row.key == group[-1].key), None)
                 message = f"label '{label}' has conflicting {word} ({where})"
                 hint = "Parameters with one label are one parameter: give them one value, or two labels."
                 if place is not None:

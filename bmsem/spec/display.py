@@ -34,9 +34,9 @@ def describe(spec: ModelSpec) -> str:
     for level in dict.fromkeys(p.level for p in spec.parameters):
         lines.append(f"  level: {level}" if level else "  parameters:")
         lines += [f"    {p.name:<{width}}  {_status(p)}".rstrip() for p in spec.at(level)]
-    for title, items in (("defined", spec.definitions), ("constraints", spec.constraints)):
-        if items:
-            lines += [f"  {title}:", *(f"    {item}" for item in items)]
+    for title, made in (("defined", spec.definitions), ("constraints", spec.constraints)):
+        if made:
+            lines += [f"  {title}:", *(f"    {item}" for item in made)]
     lines += [f"  note: {note}" for note in spec.notes]
     return "\n".join(lines)
 

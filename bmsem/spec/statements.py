@@ -178,9 +178,7 @@ class StatementBuilder:
             for name in (interaction.name, interaction.left, interaction.right):
                 self._places.setdefault(name, place)
 
-    def declare(
-        self, level: Level, names: Iterable[str], place: Place | None = None
-    ) -> None:
+    def declare(self, level: Level, names: Iterable[str], place: Place | None = None) -> None:
         """Declare variables as existing at one level only."""
         target, other = (
             (self._within, self._between) if level == "within" else (self._between, self._within)

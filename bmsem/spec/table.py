@@ -208,8 +208,7 @@ class ModelSpec:
     @property
     def multilevel(self) -> bool:
         """Whether the model has a within and a between level."""
-        levels = {p.level for p in self.parameters}
-        return bool(self.split or self.within_only) and levels != {None}
+        return any(p.level is not None for p in self.parameters)
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -231,9 +230,7 @@ class ModelSpec:
 
     def at(self, level: Level, op: str | None = None) -> tuple[Parameter, ...]:
         """Rows of a level, of one operator if given."""
-        return tuple(
-            p for p in self.parameters if p.level == level and (op is None or p.op == op)
-        )
+        return tuple(p for p in self.parameters if p.level == level and (op is None or p.op == op))
 
     def latent_at(self, level: Level) -> tuple[str, ...]:
         return tuple(name for at, name in self.latent if at == level)

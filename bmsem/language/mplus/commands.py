@@ -130,9 +130,7 @@ def _resolve(given: str) -> str | None:
     return None
 
 
-def _statements(
-    text: str, clean: str, start: int, end: int, source: str
-) -> tuple[Statement, ...]:
+def _statements(text: str, clean: str, start: int, end: int, source: str) -> tuple[Statement, ...]:
     found: list[Statement] = []
     current: list[Word] = []
     at = start
@@ -160,9 +158,7 @@ def _statements(
     return tuple(found)
 
 
-def option(
-    statement: Statement, known: tuple[str, ...], what: str
-) -> tuple[str, tuple[Word, ...]]:
+def option(statement: Statement, known: tuple[str, ...], what: str) -> tuple[str, tuple[Word, ...]]:
     """Name and value of ``NAME IS value``, ``NAME ARE value`` or ``NAME = value``.
 
     Options may be shortened to four letters. Raises `ModelSyntaxError` for an unknown option, and

@@ -8,12 +8,10 @@ from bmsem.errors import ModelSyntaxError, did_you_mean
 from bmsem.expressions import Expression, parse_expression
 from bmsem.language.mplus.commands import Command, Statement, Word, expand
 from bmsem.language.mplus.input import Indirect
-from bmsem.spec import Constraint, Definition, Prior, StatementBuilder
+from bmsem.spec import Constraint, Prior, StatementBuilder
 
 
-def read_constraints(
-    command: Command, builder: StatementBuilder, labels: dict[str, str]
-) -> None:
+def read_constraints(command: Command, builder: StatementBuilder, labels: dict[str, str]) -> None:
     """``NEW`` parameters become definitions, everything else constraints.
 
     ``labels`` are those of MODEL by lower case. Definitions are put into an order in which each uses
@@ -147,7 +145,9 @@ def _prior(words: tuple[Word, ...], statement: Statement) -> Prior:
         if word.is_op("-"):
             sign = -1.0
         elif word.kind == "number" or word.upper in ("INFINITY", "INF"):
-            number = math.inf if word.kind == "name" else float(word.value.lower().replace("d", "e"))
+            number = (
+                math.inf if word.kind == "name" else float(word.value.lower().replace("d", "e"))
+            )
             values.append(sign * number)
             sign = 1.0
         elif not word.is_op(","):

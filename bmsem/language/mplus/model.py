@@ -91,7 +91,9 @@ class ModelReader:
                 if word.value == "=":
                     hint = "Constraints belong to MODEL CONSTRAINT, options to ANALYSIS."
                 raise ModelSyntaxError(
-                    f"'{word.value}' is not supported in MODEL: {statement.text}", word.place, hint=hint
+                    f"'{word.value}' is not supported in MODEL: {statement.text}",
+                    word.place,
+                    hint=hint,
                 )
         bar = next((i for i, w in enumerate(words) if w.is_op("|")), None)
         if bar is not None:
@@ -178,7 +180,9 @@ class ModelReader:
         kind = keyword.upper
         if kind == "XWITH":
             raise ModelSyntaxError(
-                "XWITH needs a name for the product", keyword.place, expected="name | first XWITH second"
+                "XWITH needs a name for the product",
+                keyword.place,
+                expected="name | first XWITH second",
             )
         left = self._items(words[:at])
         right_words = words[at + 1 :]
@@ -193,9 +197,7 @@ class ModelReader:
         else:
             right = self._items(right_words, repeats=len(left))
             n = len(right) // len(left)
-            pairs = [
-                (a.name, right[i * n + j]) for i, a in enumerate(left) for j in range(n)
-            ]
+            pairs = [(a.name, right[i * n + j]) for i, a in enumerate(left) for j in range(n)]
         for name, item in pairs:
             self._add(_OPERATORS[kind], name, item.name, item)
 
@@ -247,7 +249,9 @@ class ModelReader:
             settings, i = self._value(words, i)
             items += [_Item(name, word, dict(settings)) for name in names]
         result = [
-            _Item(item.name, item.word, dict(item.settings)) for _ in range(repeats) for item in items
+            _Item(item.name, item.word, dict(item.settings))
+            for _ in range(repeats)
+            for item in items
         ]
         for start, end, given, word in labels:
             places = [r * len(items) + k for r in range(repeats) for k in range(start, end)]
@@ -298,9 +302,7 @@ class ModelReader:
                 i += 3
                 continue
             if words[i].kind not in ("name", "number"):
-                raise ModelSyntaxError(
-                    f"unexpected '{words[i].value}' in a label", words[i].place
-                )
+                raise ModelSyntaxError(f"unexpected '{words[i].value}' in a label", words[i].place)
             found.append(words[i].value)
             i += 1
         if not found:

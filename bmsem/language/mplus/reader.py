@@ -14,7 +14,7 @@ from bmsem.language.mplus.variables import (
     read_define,
     read_variable_command,
 )
-from bmsem.spec import ModelSpec, StatementBuilder, complete
+from bmsem.spec import Level, ModelSpec, StatementBuilder, complete
 
 _ANALYSIS = (
     "TYPE", "ESTIMATOR", "BITERATIONS", "FBITERATIONS", "BCONVERGENCE", "CHAINS", "PROCESSORS",
@@ -69,7 +69,9 @@ def parse_mplus(text: str, source: str = "input") -> MplusInput:
         read_data_command(commands["DATA"], variables)
     if "VARIABLE" not in commands:
         place = Place(text, 0, max(1, len(text.split("\n")[0])), source)
-        raise ModelSyntaxError("there is no VARIABLE command", place, expected="VARIABLE: NAMES ARE …")
+        raise ModelSyntaxError(
+            "there is no VARIABLE command", place, expected="VARIABLE: NAMES ARE …"
+        )
     made = defined_names(commands["DEFINE"]) if "DEFINE" in commands else []
     read_variable_command(commands["VARIABLE"], variables, made)
     if "DEFINE" in commands:
@@ -172,10 +174,11 @@ def _model(
         cluster=variables.cluster if twolevel else None,
     )
     if twolevel:
-        for level in ("within", "between"):
-            builder.level(level)  # type: ignore[arg-type]
-            names = [n for n in variables.lists.get(level.upper(), []) if n in use]
-            builder.declare(level, names)  # type: ignore[arg-type]
+        levels: tuple[Level, ...] = ("within", "between")
+        for level in levels:
+            builder.level(level)
+            names = [n for n in variables.lists.get(str(level).upper(), []) if n in use]
+            builder.declare(level, names)
     for transform in variables.transforms:
         builder.transform(transform)
     reader = ModelReader(builder, list(use), twolevel)
@@ -225,4 +228,3 @@ def _outputs(command: Command | None) -> tuple[tuple[str, tuple[str, ...]], ...]
 
 def _words(command: Command | None) -> tuple[str, ...]:
     return tuple(s.text for s in command.statements) if command else ()
-

@@ -55,7 +55,9 @@ class Variables:
     def ignore(self, statement: Statement, reason: str) -> None:
         self.ignored.append(Ignored(statement.place.line, statement.text, reason))
 
-    def resolve(self, words: tuple[Word, ...], what: str, extra: list[str] | None = None) -> list[str]:
+    def resolve(
+        self, words: tuple[Word, ...], what: str, extra: list[str] | None = None
+    ) -> list[str]:
         """Variables of a list; raises `ModelSyntaxError` for one that is not there."""
         known = self.by_case | {n.lower(): n for n in extra or ()}
         found = []
@@ -168,7 +170,9 @@ def _missing(
         i += 1
     if names:
         raise ModelSyntaxError(
-            f"codes are missing: {statement.text}", statement.place, expected="MISSING ARE ALL (-99)"
+            f"codes are missing: {statement.text}",
+            statement.place,
+            expected="MISSING ARE ALL (-99)",
         )
     return found
 

@@ -1,0 +1,55 @@
+# make demo and make test are all that a newcomer needs: each makes the environment first.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The first of these that runs and is 3.12 or later; `make PYTHON=…` names another.
+CANDIDATES := $(PYTHON) python3.13 python3.12 python3.14 python3 python
+
+.PHONY: help env test lint types demo clean
+
+help:
+	@echo "make demo    make the environment, fit Table 25.3, print the estimates"
+	@echo "make test    make the environment, check style and types, run the tests"
+	@echo "make env     make the environment in $(VENV) only"
+	@echo "make lint    style"
+	@echo "make types   types"
+	@echo "make clean   remove the environment and caches"
+
+env: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@for python in $(CANDIDATES); do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1; then \
+			found=$$python; break; \
+		fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "bmsem needs Python 3.12 or later, and none was found." >&2; \
+		echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13" >&2; \
+		exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$($$found --version); this takes a minute the first time."; \
+	$$found -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+lint: env
+	@echo "== style"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: env
+	@echo "== types"
+	@$(BIN)/mypy
+
+test: lint types
+	@echo "== tests"
+	@$(BIN)/python -m pytest tests bmsem
+
+demo: env
+	@$(BIN)/python -m bmsem demo
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
