@@ -22,7 +22,7 @@ from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_defa
 from bmsem.likelihood.evaluate import log_likelihood
 from bmsem.likelihood.kernel import C_SIGNATURE, c_log_likelihood
 
-# Raised when the kernel's result for the same inputs changes, so that cached code is made anew.
+# Raised when the way in which the kernel is called changes, so that cached code is made anew.
 _KERNEL_VERSION = 2
 
 

@@ -360,7 +360,7 @@ def log_likelihood(
     groups = sizes.shape[0]
     r = intercept_mean.shape[0]
     inverses = np.empty((groups, q, q))
-    cross_residual = np.empty((groups, q, width))  # sum_j e_j c_j'
+    cross_residual = np.empty((q, width))  # sum_j e_j c_j'
     v = np.empty((q, q))
     design = np.zeros((q, r))  # H
     for a in range(r):
@@ -387,19 +387,15 @@ def log_likelihood(
         if not np.isfinite(logdet):
             return -np.inf, grad
         value -= 0.5 * counts[g] * logdet
-        for i in range(q):
-            for j in range(width):
-                s = cross[g, i, q + j]
-                for m in range(width):
-                    s -= reduced[i, m] * cross[g, q + m, q + j]
-                cross_residual[g, i, j] = s
         if r > 0:
-            for i in range(q):
-                for j in range(q):
+            for j in range(q):
+                s = cross[g, j, q]
+                for m in range(width):
+                    s -= reduced[j, m] * cross[g, q + m, q]
+                for i in range(q):
                     sum_inverse[i, j] += counts[g] * inverse[i, j]
-                    sum_residual[i] += inverse[i, j] * cross_residual[g, j, 0]
+                    sum_residual[i] += inverse[i, j] * s
 
-    offset = np.zeros(q)  # H a_hat
     spread = np.zeros((q, q))  # H Cov(a) H'
     if r > 0:
         for a in range(r):
@@ -431,9 +427,11 @@ def log_likelihood(
                 value += 0.5 * (
                     math.log(intercept_precision[a]) - LOG_2PI - intercept_precision[a] * off * off
                 )
+        # From here on residuals are about H a_hat: about zero, they would be as large as the data's
+        # means, and their squares would lose the digits that matter.
         for i in range(q):
             for a in range(r):
-                offset[i] += design[i, a] * estimate[a]
+                reduced[i, 0] += design[i, a] * estimate[a]
         for i in range(q):
             for j in range(q):
                 s = 0.0
@@ -449,16 +447,20 @@ def log_likelihood(
     left_b = np.empty((q, q))
     for g in range(groups):
         inverse = inverses[g]
+        for i in range(q):
+            for j in range(width):
+                s = cross[g, i, q + j]
+                for m in range(width):
+                    s -= reduced[i, m] * cross[g, q + m, q + j]
+                cross_residual[i, j] = s
         # E[sum_j e_j e_j'] over the posterior of the intercepts.
         trace = 0.0
         for i in range(q):
             for j in range(q):
                 s = cross[g, i, j]
                 for m in range(width):
-                    s -= cross_residual[g, i, m] * reduced[j, m]
+                    s -= cross_residual[i, m] * reduced[j, m]
                     s -= reduced[i, m] * cross[g, q + m, j]
-                s -= cross_residual[g, i, 0] * offset[j] + offset[i] * cross_residual[g, j, 0]
-                s += counts[g] * offset[i] * offset[j]
                 expected[i, j] = s
                 trace += inverse[i, j] * s
         value -= 0.5 * trace
@@ -488,15 +490,16 @@ def log_likelihood(
             for j in range(width):
                 s = 0.0
                 for m in range(q):
-                    s += inverse[i, m] * (cross_residual[g, m, j] - offset[m] * cross[g, q, q + j])
+                    s += inverse[i, m] * cross_residual[m, j]
                 d_reduced[i, j] += s
     if r > 0:
-        # sum_j E[V_j^-1 (e_j a' - H a a')]
+        # sum_j E[V_j^-1 (e_j a' - H a a')], e_j about zero, is sum_j V_j^-1 (e_j a_hat' - H Cov(a))
+        # with e_j about H a_hat.
         for i in range(q):
             for a in range(r):
-                s = sum_residual[i] * estimate[a]
+                s = d_reduced[i, 0] * estimate[a]
                 for j in range(q):
-                    t = offset[j] * estimate[a]
+                    t = 0.0
                     for b in range(r):
                         t += design[j, b] * covariance[b, a]
                     s -= sum_inverse[i, j] * t
