@@ -22,7 +22,7 @@ def names() -> list[str]:
     """The examples that there are.
 
     >>> names()
-    ['masks', 'mvpa']
+    ['hsb', 'masks', 'mvpa']
     """
     return sorted(p.name for p in _root().iterdir() if (p / "README.md").is_file())
 

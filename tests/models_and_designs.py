@@ -106,7 +106,7 @@ def make_data(sizes: list[int], seed: int = 7) -> pd.DataFrame:
     rows = code.size
     mix = random.normal(size=(4, 4)) * 0.4 + np.eye(4)
     y = (random.normal(size=(clusters, 4)) @ mix)[code] + random.normal(size=(rows, 4)) @ mix.T
-    frame = pd.DataFrame(y + [3.0, -20.0, 100.0, 0.5], columns=["y1", "y2", "y3", "y4"])
+    frame = pd.DataFrame(y + np.array([3.0, -20.0, 100.0, 0.5]), columns=["y1", "y2", "y3", "y4"])
     for name in ("x", "x2", "u"):
         frame[name] = random.normal(size=rows) + 5.0
     for name in ("z", "z2", "w", "v"):

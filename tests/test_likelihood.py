@@ -148,7 +148,7 @@ def test_integrated_intercepts_equal_the_exact_integral(model, priors):
 
 
 def test_outside_of_the_positive_definite_cone_the_density_is_zero():
-    _, bound, table, inputs = setup("paths", "balanced")
+    _, bound, _, inputs = setup("paths", "balanced")
     theta = random_theta(bound)
     covariance = next(p for p in bound.structure.parameters if p.kind == "covariance")
     theta[covariance.index] = 10.0

@@ -21,8 +21,8 @@ from bmsem.data.statistics import (
 )
 from bmsem.data.transform import apply_transforms
 from bmsem.errors import DataError, DataWarning, ModelError, did_you_mean
-from bmsem.moments import Structure, build_structure
 from bmsem.spec import ModelSpec, complete
+from bmsem.structure import Structure, build_structure
 
 Array = NDArray[np.float64]
 

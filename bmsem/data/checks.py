@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from bmsem.data.statistics import ClusterStatistics
 from bmsem.errors import DataError
-from bmsem.moments import Structure
+from bmsem.structure import Structure
 
 Array = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmsem.data.statistics import ClusterStatistics
-from bmsem.moments import Structure
 from bmsem.spec import Level, ModelSpec
+from bmsem.structure import Structure
 
 Array = NDArray[np.float64]
 

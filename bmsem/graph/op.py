@@ -44,7 +44,7 @@ class TwoLevelLogLikelihood(Op):
         outputs[0][0] = np.asarray(value)
         outputs[1][0] = gradient
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: Any) -> Any:
+    def infer_shape(self, node: Apply, shapes: Any) -> Any:
         return [(), shapes[0]]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:

@@ -9,9 +9,9 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bmsem.errors import ModelError, did_you_mean
-from bmsem.moments import FreeParameter
 from bmsem.priors import ParameterPrior, PriorTable
 from bmsem.spec import Prior
+from bmsem.structure import FreeParameter
 
 PLURALS = {
     "loading": "loadings",

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from bmsem.data import BoundModel
 from bmsem.data.statistics import PooledStatistics
-from bmsem.moments import LevelStructure
 from bmsem.priors import PriorTable
 from bmsem.spec import Level, Prior
+from bmsem.structure import LevelStructure
 
 Array = NDArray[np.float64]
 

@@ -233,7 +233,7 @@ def log_likelihood(
     theta : (P,)
         Free parameters. Those of integrated intercepts are read as offsets and are zero as a rule.
     wa0 .. b_observed
-        Structure of the within and between level, as in `bmsem.moments.LevelStructure`;
+        Structure of the within and between level, as in `bmsem.structure.LevelStructure`;
         ``w_check`` and ``b_check`` are the rows of Psi whose covariances are not positive definite
         by construction.
     intercept_side, intercept_row : (r, m)

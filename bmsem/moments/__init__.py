@@ -1,15 +1,5 @@
-"""Reticular action model: structure matrices and implied moments, over plain arrays."""
+"""Implied moments by the reticular action model, over plain arrays."""
 
-from bmsem.moments.free import FreeParameter, free_parameters
-from bmsem.moments.ram import Implied, LevelStructure, implied_moments
-from bmsem.moments.structure import Structure, build_structure
+from bmsem.moments.ram import Implied, implied_moments
 
-__all__ = [
-    "FreeParameter",
-    "Implied",
-    "LevelStructure",
-    "Structure",
-    "build_structure",
-    "free_parameters",
-    "implied_moments",
-]
+__all__ = ["Implied", "implied_moments"]

@@ -18,53 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bmsem.structure import LevelStructure
+
 Array = NDArray[np.float64]
-Index = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class LevelStructure:
-    """Where fixed values and free parameters stand in A, Psi and K of one level.
-
-    Attributes
-    ----------
-    variables
-        Names of the rows of eta; the first ``observed`` are observed, the others are factors.
-    covariates
-        Names of the columns of K, ``"1"`` first.
-    paths, covariances, coefficients
-        Matrices (n, n), (n, n), (n, k) that hold the fixed values and zero elsewhere.
-    path_index, covariance_index, coefficient_index
-        Integer arrays (entries, 3) of row, column and position in the parameter vector. A
-        covariance has one entry, for one triangle.
-    """
-
-    variables: tuple[str, ...]
-    observed: int
-    covariates: tuple[str, ...]
-    paths: Array
-    covariances: Array
-    coefficients: Array
-    path_index: Index
-    covariance_index: Index
-    coefficient_index: Index
-
-    def matrices(self, theta: Array) -> tuple[Array, Array, Array]:
-        """A, Psi and K at parameter vectors of shape (..., P)."""
-        lead = theta.shape[:-1]
-        filled = []
-        for base, index in (
-            (self.paths, self.path_index),
-            (self.covariances, self.covariance_index),
-            (self.coefficients, self.coefficient_index),
-        ):
-            matrix = np.broadcast_to(base, (*lead, *base.shape)).copy()
-            matrix[..., index[:, 0], index[:, 1]] = theta[..., index[:, 2]]
-            filled.append(matrix)
-        paths, covariances, coefficients = filled
-        rows, columns = self.covariance_index[:, 0], self.covariance_index[:, 1]
-        covariances[..., columns, rows] = covariances[..., rows, columns]
-        return paths, covariances, coefficients
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bmsem.moments import FreeParameter
 from bmsem.spec import Level
+from bmsem.structure import FreeParameter
 
 
 @dataclass(frozen=True)

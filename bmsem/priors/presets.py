@@ -23,8 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bmsem.data.scales import Scales
-from bmsem.moments import FreeParameter
 from bmsem.spec import ModelSpec, Prior
+from bmsem.structure import FreeParameter
 
 
 def _prior(distribution: str, *arguments: float, on: str = "parameter") -> Prior:
@@ -62,7 +62,9 @@ def _weak(parameter: FreeParameter, spec: ModelSpec, scales: Scales) -> Prior:
                 if path.lhs == row.lhs and sd.get(key):
                     spread += (2.5 * s_y / sd[key] * scales.mean.get(key, 0.0)) ** 2
             centre = scales.mean.get((row.level, row.lhs), 0.0)
-            return _prior("Normal", _round(centre), _round(math.sqrt(spread)))
+            scale = math.sqrt(spread)
+            centre = 0.0 if abs(centre) < 1e-6 * scale else centre
+            return _prior("Normal", _round(centre), _round(scale))
         case "variance":
             return _prior("HalfStudentT", 3.0, _round(s_y), on="sd")
         case _:

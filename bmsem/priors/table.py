@@ -12,11 +12,11 @@ from bmsem.data import BoundModel
 from bmsem.errors import ModelError, did_you_mean
 from bmsem.expressions import Expression
 from bmsem.language.prior_text import parse_prior
-from bmsem.moments import FreeParameter
 from bmsem.priors.blocks import CovarianceBlock, covariance_blocks
 from bmsem.priors.presets import PRESETS, Preset
 from bmsem.spec import Prior
 from bmsem.spec.constraints import solve_constraints
+from bmsem.structure import FreeParameter
 
 Role = Literal["sampled", "integrated", "determined"]
 

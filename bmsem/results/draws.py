@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from bmsem.data import BoundModel
 from bmsem.errors import ModelError, did_you_mean
-from bmsem.moments.free import Kind, kind_of
 from bmsem.spec import ModelSpec, Parameter
+from bmsem.structure.free import Kind, kind_of
 
 Array = NDArray[np.float64]
 

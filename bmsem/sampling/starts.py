@@ -13,8 +13,9 @@ from bmsem.data import BoundModel
 from bmsem.errors import SamplingError
 from bmsem.graph import Graph, GraphVariable
 from bmsem.graph.correlations import partial_correlations
-from bmsem.moments import FreeParameter, implied_moments
+from bmsem.moments import implied_moments
 from bmsem.priors import PriorTable
+from bmsem.structure import FreeParameter
 
 Array = NDArray[np.float64]
 

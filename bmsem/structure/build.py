@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bmsem.errors import ModelError
-from bmsem.moments.free import FreeParameter, free_parameters
-from bmsem.moments.ram import Index, LevelStructure
 from bmsem.spec import Level, ModelSpec, Parameter
+from bmsem.structure.free import FreeParameter, free_parameters
+from bmsem.structure.level import Index, LevelStructure
 
 
 @dataclass(frozen=True)

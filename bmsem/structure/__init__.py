@@ -1,0 +1,15 @@
+"""A spec as matrices over one vector of free parameters: it knows no data."""
+
+from bmsem.structure.build import Structure, build_structure
+from bmsem.structure.free import FreeParameter, Kind, free_parameters, kind_of
+from bmsem.structure.level import LevelStructure
+
+__all__ = [
+    "FreeParameter",
+    "Kind",
+    "LevelStructure",
+    "Structure",
+    "build_structure",
+    "free_parameters",
+    "kind_of",
+]
