@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data:
     if not isinstance(first.prior, Prior):
         return pt.atleast_1d(model.register_rv(first.prior, name))
     prior = first.prior
-    distribution = _distribution(prior.distribution, first.parameter)
+    distribution = _distribution(prior, first.parameter)
     dim = f"{name}_dim"
     model.add_coord(dim, [r.parameter.name for r in rows])
     options: dict[str, Any] = {"dims": dim}
@@ -100,16 +101,12 @@ def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data:
             named[word] = shared
         else:
             positional.append(shared)
-    try:
-        return distribution(name, *positional, **named, **options)
-    except TypeError as error:
-        raise ModelError(
-            f"The prior {prior} of {first.parameter.name} has arguments that "
-            f"pymc.{prior.distribution} does not take: {error}."
-        ) from error
+    return distribution(name, *positional, **named, **options)
 
 
-def _distribution(name: str, parameter: FreeParameter) -> Any:
+def _distribution(prior: Prior, parameter: FreeParameter) -> Any:
+    """PyMC's class, its arguments checked: PyMC itself overlooks keywords that it does not know."""
+    name = prior.distribution
     found = getattr(pm, name, None)
     if not (isinstance(found, type) and issubclass(found, pm.Distribution)):
         known = [
@@ -120,5 +117,17 @@ def _distribution(name: str, parameter: FreeParameter) -> Any:
         raise ModelError(
             f"The prior of {parameter.name} names '{name}', which is not a distribution of PyMC. "
             f"{did_you_mean(name, known)}"
+        )
+    takes = [
+        n
+        for n, p in inspect.signature(found.dist).parameters.items()
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
+    wrong = [word for word, _ in prior.arguments if word and word not in takes]
+    if wrong or len(prior.arguments) > len(takes):
+        what = f"'{wrong[0]}'" if wrong else f"{len(prior.arguments)} arguments"
+        raise ModelError(
+            f"The prior {prior} of {parameter.name}: pymc.{name} does not take {what}. "
+            f"It takes: {', '.join(takes)}."
         )
     return found
