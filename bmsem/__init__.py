@@ -25,6 +25,7 @@ from bmsem.errors import (
     DataWarning,
     ModelError,
     ModelSyntaxError,
+    ModelWarning,
     NotSupportedError,
     SamplingError,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Model",
     "ModelError",
     "ModelSyntaxError",
+    "ModelWarning",
     "NotSupportedError",
     "SamplingError",
     "__version__",

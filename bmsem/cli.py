@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bmsem.errors import BmsemError, DataError, DataWarning, ModelError
+from bmsem.errors import BmsemError, DataError, DataWarning, ModelError, ModelWarning
 from bmsem.version import __version__
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     warnings.simplefilter("always", DataWarning)
+    warnings.simplefilter("always", ModelWarning)
     warnings.showwarning = _show_warning
     try:
         return options.run(options)

@@ -27,6 +27,10 @@ class SamplingError(BmsemError):
     """Sampling could not start or could not go on."""
 
 
+class ModelWarning(UserWarning):
+    """Something in the model that deserves a look but does not stop the analysis."""
+
+
 class DataWarning(UserWarning):
     """Something in the data that deserves a look but does not stop the analysis."""
 

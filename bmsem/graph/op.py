@@ -59,12 +59,13 @@ class TwoLevelLogLikelihood(Op):
 # Generated code refers to the kernel by name, not by address: it can be cached on disk and shared
 # between processes, and stays small.
 _SYMBOL = f"bmsem_log_likelihood_{_KERNEL_VERSION}"
-llvmlite.binding.add_symbol(_SYMBOL, c_log_likelihood.address)
 _external = types.ExternalFunction(_SYMBOL, C_SIGNATURE)
 
 
 @register_funcify_default_op_cache_key(TwoLevelLogLikelihood)
 def _funcify(op: TwoLevelLogLikelihood, node: Apply, **kwargs: Any) -> Any:
+    llvmlite.binding.add_symbol(_SYMBOL, c_log_likelihood().address)
+
     @numba_njit
     def two_level_log_likelihood(theta, data, integers, reals):
         gradient = np.empty(theta.size)

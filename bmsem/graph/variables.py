@@ -107,8 +107,9 @@ def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data:
 def _distribution(prior: Prior, parameter: FreeParameter) -> Any:
     """PyMC's class, its arguments checked: PyMC itself overlooks keywords that it does not know."""
     name = prior.distribution
-    found = getattr(pm, name, None)
-    if not (isinstance(found, type) and issubclass(found, pm.Distribution)):
+    found: Any = getattr(pm, name, None)
+    is_distribution = isinstance(found, type) and issubclass(found, pm.Distribution)
+    if not is_distribution:
         known = [
             k
             for k, v in vars(pm).items()

@@ -26,6 +26,8 @@ Loops are written out: the matrices are small, and calls into BLAS would cost mo
 from __future__ import annotations
 
 import math
+from functools import cache
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -635,8 +637,7 @@ C_SIGNATURE = types.float64(
 )
 
 
-@numba.cfunc(C_SIGNATURE, cache=True)
-def c_log_likelihood(theta, n_theta, data, n_data, integers, n_integers, reals, n_reals, gradient):
+def _c_log_likelihood(theta, n_theta, data, n_data, integers, n_integers, reals, n_reals, gradient):
     """`packed_log_likelihood` on C arrays: returns the value, writes the gradient."""
     index = numba.carray(integers, (n_integers,))
     r = index[6]
@@ -651,3 +652,15 @@ def c_log_likelihood(theta, n_theta, data, n_data, integers, n_integers, reals, 
     for i in range(n_theta):
         gradient[i] = found[i]
     return value
+
+
+@cache
+def c_log_likelihood():
+    """The kernel as a C function with an ``address``; compiled or loaded at the first call."""
+    return numba.cfunc(C_SIGNATURE, cache=True)(_c_log_likelihood)
+
+
+def is_cached() -> bool:
+    """Whether the kernel was compiled before on this machine: compiling takes half a minute."""
+    folder = Path(packed_log_likelihood.stats.cache_path)
+    return any(folder.glob("*_c_log_likelihood*.nbc"))

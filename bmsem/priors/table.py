@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -9,9 +10,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from bmsem.data import BoundModel
-from bmsem.errors import ModelError, did_you_mean
+from bmsem.errors import ModelError, ModelWarning, did_you_mean
 from bmsem.expressions import Expression
 from bmsem.language.prior_text import parse_prior
+from bmsem.moments import unidentified
 from bmsem.priors.blocks import CovarianceBlock, covariance_blocks
 from bmsem.priors.presets import PRESETS, Preset
 from bmsem.spec import Prior
@@ -200,7 +202,32 @@ def prior_table(
                 p, "integrated" if integrable else "sampled", prior, source, None, lower, upper
             )
         )
-    return PriorTable(preset.name, tuple(rows), blocks, preset.lkj, preset.flat_covariances)
+    table = PriorTable(preset.name, tuple(rows), blocks, preset.lkj, preset.flat_covariances)
+    _check_identification(bound, table)
+    return table
+
+
+def _check_identification(bound: BoundModel, table: PriorTable) -> None:
+    """An unidentified parameter needs a proper prior: without one there is no posterior."""
+    held = frozenset(r.parameter.index for r in table.role("determined"))
+    names = set(unidentified(bound.structure, held))
+    if not names:
+        return
+    rows = [r for r in table.rows if r.parameter.name in names]
+    shown = ", ".join(r.parameter.name for r in rows)
+    message = (
+        f"The model is not identified: many values of these parameters imply the same moments, so "
+        f"that no data can tell them apart: {shown}."
+    )
+    remedy = (
+        "Fix or equate some of them; a factor needs three indicators, or two and a relation to "
+        "another variable."
+    )
+    if table.flat_covariances or not all(r.proper for r in rows):
+        raise ModelError(
+            f"{message} With improper priors ({table.preset}) there is no posterior. {remedy}"
+        )
+    warnings.warn(f"{message} Their posterior is their prior. {remedy}", ModelWarning, stacklevel=3)
 
 
 def _split(priors: str | Mapping[str, Any]) -> tuple[Preset, dict[str, Any]]:

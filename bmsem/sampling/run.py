@@ -14,6 +14,7 @@ from bmsem.data import BoundModel
 from bmsem.errors import ModelError, SamplingError, did_you_mean
 from bmsem.graph import Graph, build_graph
 from bmsem.likelihood.evaluate import draw_intercepts
+from bmsem.likelihood.kernel import is_cached
 from bmsem.priors import PriorTable
 from bmsem.sampling.compiled import compile_graph
 from bmsem.sampling.starts import initial_point
@@ -110,6 +111,8 @@ def sample(
             raise ModelError(f"{name} must be at least 1, not {number}.")
     say = say or (lambda line: None)
     started = time.perf_counter()
+    if not is_cached():
+        say("First use: compiling the likelihood for this machine, which takes about half a minute")
     graph = build_graph(bound, table)
     start = initial_point(graph, bound, table)
     seeds = np.random.SeedSequence(seed)
