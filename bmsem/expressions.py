@@ -234,7 +234,8 @@ class _Parser:
     def error(
         self, message: str, at: int, expected: str | None = None, hint: str | None = None
     ) -> ModelSyntaxError:
-        start = self.place.start + at
+        # What is missing at the end is marked at the last thing that is there.
+        start = self.place.start + max(0, min(at, len(self.text.rstrip()) - 1))
         place = Place(self.place.text, start, start + 1, self.place.source)
         return ModelSyntaxError(message, place, expected=expected, hint=hint)
 

@@ -143,9 +143,9 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
         raise ModelError(f"'{cluster}' names the clusters; it cannot also be in the model.")
     places = dict(spec.statements.places) if spec.statements is not None else {}
     columns = numeric_columns(frame, spec.observed, places)
-    checks.constant(columns)
     if spec.multilevel and cluster is not None:
         codes, ids = _clusters(frame, cluster)
+        checks.constant(columns)
         spec, notes = _infer_roles(spec, columns, codes, ids, frame.index)
         if len(ids) == len(frame) and (spec.split or spec.within_only):
             raise DataError(
@@ -153,6 +153,7 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
                 f"cannot be told apart. Check the cluster variable, or fit a model without levels."
             )
     else:
+        checks.constant(columns)
         codes, ids = np.arange(len(frame)), frame.index
         notes = list(spec.notes)
     spec.require_estimable()

@@ -96,10 +96,10 @@ def numeric_columns(
     for name in names:
         if name not in frame.columns:
             place = (places or {}).get(name)
-            where = f" ({place.source}, line {place.line}:\n{place.marked()}\n)" if place else ""
+            where = f"\n  {place.source}, line {place.line}:\n{place.marked()}" if place else ""
             faults.append(
-                f"'{name}' is not a column of the data{where}. "
-                f"{did_you_mean(name, map(str, frame.columns))}"
+                f"'{name}' is not a column of the data. "
+                f"{did_you_mean(name, map(str, frame.columns))}{where}"
             )
             continue
         series = frame[name]

@@ -295,6 +295,7 @@ class _Reader:
 
     def add(self, outcome: Term, op: Token, term: Term) -> None:
         lhs = self.variable(outcome)
+        self.builder.mention(lhs, outcome.place)
         if term.slope is not None:
             if op.value != "~":
                 raise ModelSyntaxError("rv(…) belongs to a regression", term.place)

@@ -246,8 +246,8 @@ def _pymc(
             compute_convergence_checks=False,
         )
     seconds = {"compile": compiled - begun, "sample": time.perf_counter() - compiled}
-    kept = tree["posterior"]["parameters"].shape[1]
-    complete = kept == settings["draws"]
+    kept = tree["posterior"]["parameters"].shape[:2]
+    complete = kept == (chains, settings["draws"])
     return *_whole(tree, complete), seconds, complete
 
 

@@ -142,6 +142,10 @@ class StatementBuilder:
             replace(before.row, **changes), freed, before.place or place
         )
 
+    def mention(self, name: str, place: Place) -> None:
+        """Remember where a name was first used, for errors that only the data can show."""
+        self._places.setdefault(name, place)
+
     def define(self, name: str, expression: Expression, place: Place | None = None) -> None:
         """Add ``name := expression``."""
         if any(d.name == name for d in self._definitions):

@@ -198,6 +198,8 @@ class ModelReader:
             right = self._items(right_words, repeats=len(left))
             n = len(right) // len(left)
             pairs = [(a.name, right[i * n + j]) for i, a in enumerate(left) for j in range(n)]
+        for item in left:
+            self.builder.mention(item.name, item.word.place)
         for name, item in pairs:
             self._add(_OPERATORS[kind], name, item.name, item)
 
