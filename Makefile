@@ -3,8 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# The first of these that runs and is 3.12 or later; `make PYTHON=…` names another.
-CANDIDATES := $(PYTHON) python3.13 python3.12 python3.14 python3 python
+# The first of these that runs and is 3.12 or later; `make PYTHON=…` names one.
+CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.14 python3 python)
 
 .PHONY: help env test lint types demo clean
 
@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 		fi; \
 	done; \
 	if [ -z "$$found" ]; then \
-		echo "bmsem needs Python 3.12 or later, and none was found." >&2; \
+		echo "bmsem needs Python 3.12 or later, and none was found among: $(CANDIDATES)." >&2; \
 		echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13" >&2; \
 		exit 1; \
 	fi; \
