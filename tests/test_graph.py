@@ -80,27 +80,44 @@ def test_uniform_covariance_matrix_gives_the_inverse_wishart(size):
 def test_sparse_block_is_uniform_over_its_positive_definite_cone():
     """A covariance block with a fixed zero, against importance sampling of the same posterior."""
     random = np.random.default_rng(5)
-    n = 60
+    n = 20
     values = random.normal(size=(n, 3)) @ np.array([[1, 0.5, 0], [0, 1, 0.4], [0, 0, 1.0]])
     values -= values.mean(0)
     frame = pd.DataFrame(values, columns=["a", "b", "c"])
     fit = bmsem.model("a ~~ b\nb ~~ c\na ~~ 0*c").fit(
         frame, priors="mplus", draws=6000, seed=2, progress=False
     )
-    # Proposal: a normal in (variances, covariances) around the posterior, far wider than it.
     names = ["a ~~ a", "b ~~ b", "c ~~ c", "a ~~ b", "b ~~ c"]
     drawn = np.stack([fit.draws(name).ravel() for name in names])
-    centre, cover = drawn.mean(1), 1.7 * np.cov(drawn)
-    points = random.multivariate_normal(centre, cover, size=400_000)
-    va, vb, vc, ab, bc = points.T
+    # Proposal: a t with 8 degrees of freedom in log variances and Fisher-z correlations.
+    va, vb, vc, ab, bc = drawn
+    free = np.stack(
+        [
+            np.log(va),
+            np.log(vb),
+            np.log(vc),
+            *np.arctanh([ab / np.sqrt(va * vb), bc / np.sqrt(vb * vc)]),
+        ]
+    )
+    centre, cover = free.mean(1), np.cov(free)
+    scale = np.sqrt(8 / random.chisquare(8, size=400_000))[:, None]
+    points = centre + scale * random.multivariate_normal(np.zeros(5), cover, size=400_000)
+    off = points - centre
+    distance = np.einsum("ij,jk,ik->i", off, np.linalg.inv(cover), off)
+    log_proposal = -0.5 * (8 + 5) * np.log1p(distance / 8)
+    va, vb, vc = np.exp(points[:, :3]).T
+    r, q = np.tanh(points[:, 3:]).T
+    ab, bc = r * np.sqrt(va * vb), q * np.sqrt(vb * vc)
+    # d(variances, covariances) = v dlog v, sd sd (1 - r^2) dz
+    log_jacobian = np.log(va * vb * vc) + np.log((1 - r**2) * (1 - q**2))
+    log_jacobian += 0.5 * np.log(va * vb * vb * vc)
     sigma = np.zeros((len(points), 3, 3))
     sigma[:, [0, 1, 2], [0, 1, 2]] = np.stack([va, vb, vc], axis=1)
     sigma[:, 0, 1] = sigma[:, 1, 0] = ab
     sigma[:, 1, 2] = sigma[:, 2, 1] = bc
-    ok = (np.linalg.eigvalsh(sigma) > 1e-6).all(axis=1)
-    points, sigma = points[ok], sigma[ok]
-    off = points - centre
-    log_proposal = -0.5 * np.einsum("ij,jk,ik->i", off, np.linalg.inv(cover), off)
+    ok = r**2 + q**2 < 1
+    points = np.stack([va, vb, vc, ab, bc], axis=1)[ok]
+    sigma, log_proposal = sigma[ok], (log_proposal - log_jacobian)[ok]
     scatter = values.T @ values
     # The means are integrated out under a flat prior: N - 1 in place of N.
     log_target = -0.5 * (n - 1) * np.linalg.slogdet(sigma)[1]

@@ -181,8 +181,10 @@ class _Theta:
                 shapes += lkj_shapes(block.size, table.lkj)
                 sizes += [block.size] if block.size > 2 else [0]
             else:
-                # The marginal distribution of one correlation under LKJ; the matrix is checked.
-                shapes += [table.lkj + (block.size - 2) / 2.0] * len(pairs)
+                # Uniform over the covariances, or the marginal distribution of one correlation
+                # under LKJ; that the matrix is positive definite is checked by the likelihood.
+                marginal = 1.0 if table.flat_covariances else table.lkj + (block.size - 2) / 2.0
+                shapes += [marginal] * len(pairs)
                 sizes += [0] * len(pairs)
         indices, names, parts = [], [], []
         if unit:
