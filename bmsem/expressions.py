@@ -1,9 +1,10 @@
 """Arithmetic of derived parameters, constraints and data transformations.
 
 One grammar serves ``:=`` and ``==`` in formula text and MODEL CONSTRAINT and DEFINE in Mplus input:
-``+ - * / ^ **``, parentheses, numbers, names, and the functions in `FUNCTIONS`. A text becomes a
-small tree that is evaluated node by node over any numeric type (floats, NumPy arrays of draws,
-PyTensor variables, data columns); nothing is ever handed to Python's own evaluator.
+``+ - * / ^ **``, parentheses, numbers, names, and the functions in `FUNCTIONS`. A name with other
+characters than letters, digits, ``_`` and ``.`` stands between back-quotes. A text becomes a small
+tree that is evaluated node by node over any numeric type (floats, NumPy arrays of draws, PyTensor
+variables, data columns); nothing is ever handed to Python's own evaluator.
 """
 
 from __future__ import annotations
@@ -49,9 +50,21 @@ _UNARY_BINDING = 3  # -x^2 is -(x^2), and 2*-x is allowed
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)"
-    r"|(?P<name>[A-Za-z_][A-Za-z0-9_.#$]*)"
+    r"|(?P<name>[^\W\d][\w.#$]*)"
+    r"|`(?P<quoted>(?:[^`\n]|``)+)`"
     r"|(?P<op>\*\*|[-+*/^(),]))"
 )
+
+_PLAIN = re.compile(r"[^\W\d][\w.]*")
+
+
+def quoted(name: str) -> str:
+    """A name as it is written in a text: between back-quotes where it is not a plain word.
+
+    >>> quoted("score_1"), quoted("score 1")
+    ('score_1', '`score 1`')
+    """
+    return name if _PLAIN.fullmatch(name) else f"`{name.replace('`', '``')}`"
 
 
 @dataclass(frozen=True)
@@ -191,7 +204,7 @@ def _write(node: Node, outer: int = 0) -> str:
         case Number(value):
             return repr(value).removesuffix(".0")
         case Name(name):
-            return name
+            return quoted(name)
         case Call(function, arguments):
             return f"{function}({', '.join(_write(a) for a in arguments)})"
         case Negative(operand):
@@ -225,8 +238,10 @@ class _Parser:
                     "a number, a name, one of + - * / ^ ( ), or a function",
                 )
             kind = match.lastgroup or "op"
-            value = match[kind]
-            self.tokens.append((kind, "^" if value == "**" else value, match.start(kind)))
+            value, at = match[kind], match.start(kind)
+            if kind == "quoted":
+                value, at = value.replace("``", "`"), at - 1
+            self.tokens.append((kind, "^" if value == "**" else value, at))
             position = match.end()
         self.tokens.append(("end", "", end))
         self.index = 0
@@ -264,6 +279,8 @@ class _Parser:
         self.index += 1
         if kind == "number":
             return Number(float(value.lower().replace("d", "e")))
+        if kind == "quoted":
+            return Name(value)
         if kind == "name":
             if self.tokens[self.index][1] == "(":
                 return self.call(value, at)

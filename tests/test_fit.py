@@ -83,7 +83,7 @@ def test_save_and_load(mvpa_fit, tmp_path):
     assert again.spec == mvpa_fit.spec
     assert str(again) == str(mvpa_fit)
     assert str(again.standardized()) == str(mvpa_fit.standardized())
-    assert again.bound.pooled.cross == pytest.approx(mvpa_fit.bound.pooled.cross)
+    assert again.bound.scales.sd == pytest.approx(mvpa_fit.bound.scales.sd)
     with pytest.raises(bmsem.DataError, match="There is no file"):
         bmsem.load(tmp_path / "other.nc")
     (tmp_path / "text.nc").write_text("not a fit")
@@ -91,6 +91,25 @@ def test_save_and_load(mvpa_fit, tmp_path):
         bmsem.load(tmp_path / "text.nc")
     with pytest.raises(bmsem.DataError, match="cannot be written"):
         mvpa_fit.save(tmp_path / "missing" / "fit.nc")
+
+
+def test_load_keeps_data_with_their_variables(tmp_path):
+    """The written text may list the variables in another order than the model did."""
+    frame = make_data([4, 6, 3, 5, 8, 2] * 5)
+    text = "level: within\n y1 ~~ y2\n y3 ~ y4\nlevel: between\n z ~~ y2\n y3 ~ y4 + v + w\n z2 ~ w"
+    fit = bmsem.model(text).fit(
+        frame, cluster="cluster", draws=20, tune=20, chains=2, seed=1, progress=False
+    )
+    again = bmsem.load(fit.save(tmp_path / "fit.nc"))
+    for one, other in ((fit, again), (again, fit)):
+        assert str(one.standardized()) == str(other.standardized())
+    for level in ("within", "between"):
+        for name, value in fit.bound.scales.sd.items():
+            if name[0] == level:
+                assert again.bound.scales.sd[name] == pytest.approx(value)
+    theirs = {p.full_name: again.parameters[..., p.index] for p in again.bound.structure.parameters}
+    for p in fit.bound.structure.parameters:
+        assert theirs[p.full_name] == pytest.approx(fit.parameters[..., p.index])
 
 
 def test_json_has_every_key(mvpa_fit):

@@ -2,87 +2,166 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from bmsem.errors import ModelSyntaxError, Place, did_you_mean
 from bmsem.expressions import parse_expression
+from bmsem.language.operators import nothing
 from bmsem.language.prior_text import parse_prior
+from bmsem.language.terms import Term, TermReader
 from bmsem.language.tokens import Token
 from bmsem.spec import Level, Prior, Transform
 
-Slice = Callable[[list[Token], Token], tuple[str, Place]]
-Key = tuple[Level, str, str, str]
+_MEANS = ("grandmean", "groupmean")
 
 
-def read_transform(left: list[Token], op: Token, right: list[Token], text_of: Slice) -> Transform:
+def span(tokens: list[Token]) -> Place:
+    """From the first token to the last."""
+    first = tokens[0].place
+    return Place(first.text, first.start, tokens[-1].place.end, first.source)
+
+
+def text_of(tokens: list[Token], after: Token) -> tuple[str, Place]:
+    """Source text of some tokens, for parsers that read text; comments become blanks."""
+    if not tokens:
+        nothing("after", after, "an expression")
+    place = span(tokens)
+    characters = [" "] * (place.end - place.start)
+    for token in tokens:
+        start = token.place.start - place.start
+        piece = place.text[token.place.start : token.place.end]
+        characters[start : start + len(piece)] = piece
+    return "".join(characters), place
+
+
+def read_transform(left: list[Token], op: Token, right: list[Token]) -> Transform:
     """``name = expression``, ``name = cluster_mean(x)``, ``name = center(x, grandmean)``."""
     if len(left) != 1 or left[0].kind != "name":
         raise ModelSyntaxError(
-            "a variable is made as name = expression", left[0].place if left else op.place
+            "a variable is made as name = expression", span(left) if left else op.place
         )
     name = left[0].value
-    word = right[0].value.lower() if right else ""
-    call = len(right) > 3 and right[1].is_op("(") and right[-1].is_op(")")
-    if call and word == "cluster_mean":
+    call = next(
+        (
+            i
+            for i, token in enumerate(right[:-1])
+            if token.is_word("cluster_mean", "center") and right[i + 1].is_op("(")
+        ),
+        None,
+    )
+    if call is None:
+        return Transform(name, "compute", parse_expression(*text_of(right, op)))
+    function = right[call]
+    if call > 0 or _closing(right) != len(right) - 1:
+        raise ModelSyntaxError(
+            f"{function.value}(…) stands alone", function.place,
+            hint=f"Make it a variable of its own: new = {function.value}(…).",
+        )  # fmt: skip
+    if function.is_word("cluster_mean"):
         return Transform(name, "cluster_mean", parse_expression(*text_of(right[2:-1], right[1])))
-    if call and word == "center":
-        kind = right[-2].value.lower()
-        if kind not in ("grandmean", "groupmean") or not right[-3].is_op(","):
-            raise ModelSyntaxError(
-                "center(…) takes a variable and 'grandmean' or 'groupmean'", right[-2].place,
-                hint=did_you_mean(kind, ["grandmean", "groupmean"]),
-            )  # fmt: skip
-        expression = parse_expression(*text_of(right[2:-3], right[1]))
-        function = "center_grandmean" if kind == "grandmean" else "center_groupmean"
-        return Transform(name, function, expression)  # type: ignore[arg-type]
-    return Transform(name, "compute", parse_expression(*text_of(right, op)))
+    kind = right[-2]
+    if len(right) < 6 or not kind.is_word(*_MEANS) or not right[-3].is_op(","):
+        raise ModelSyntaxError(
+            "center(…) takes a variable and 'grandmean' or 'groupmean'", kind.place,
+            expected="center(x, grandmean) or center(x, groupmean)",
+            hint=did_you_mean(kind.value, _MEANS) if right[-3].is_op(",") else None,
+        )  # fmt: skip
+    expression = parse_expression(*text_of(right[2:-3], right[1]))
+    if kind.is_word("grandmean"):
+        return Transform(name, "center_grandmean", expression)
+    return Transform(name, "center_groupmean", expression)
 
 
-def read_prior_line(tokens: list[Token], text_of: Slice) -> tuple[str | Key, Prior, Place]:
+def _closing(call: list[Token]) -> int:
+    """Where the bracket closes that follows a function's name."""
+    depth = 0
+    for i, token in enumerate(call):
+        depth += token.is_op("(") - token.is_op(")")
+        if depth == 0 and i > 0:
+            return i
+    return -1
+
+
+@dataclass(frozen=True)
+class PriorLine:
+    """A line of a ``priors:`` block: a label, or a parameter by level, left side, operator, term."""
+
+    prior: Prior
+    place: Place
+    label: str | None = None
+    level: Level = None
+    lhs: str = ""
+    op: str = ""
+    term: Term | None = None
+
+
+def read_prior_line(tokens: list[Token]) -> PriorLine:
     """``label ~ Normal(0, 1)`` or ``between: y ~ x ~ Normal(0, 1)``, ``sd(y)``, ``cor(x, y)``."""
     depth, last = 0, -1
     for i, token in enumerate(tokens):
         depth += token.is_op("(") - token.is_op(")")
         if depth == 0 and token.is_op("~"):
             last = i
-    place = Place(
-        tokens[0].place.text, tokens[0].place.start, tokens[-1].place.end, tokens[0].place.source
-    )
-    if last < 1:
+    distribution = tokens[last + 1 :]
+    if last < 1 or len(distribution) < 3 or not distribution[-1].is_op(")"):
         raise ModelSyntaxError(
-            "this is not a prior", place, expected="target ~ Distribution(arguments)",
-            hint="For example 'p1 ~ Normal(0, 1)' or 'between: sd(y) ~ HalfNormal(2)'.",
+            "this is not a prior", span(tokens), expected="target ~ Distribution(arguments)",
+            hint="For example 'p1 ~ Normal(0, 1)' or 'between: sd(y) ~ HalfNormal(2)'. "
+            "A 'priors:' block ends at the next line such as 'level: within': without levels put "
+            "it last.",
         )  # fmt: skip
-    prior = parse_prior(*text_of(tokens[last + 1 :], tokens[last]))
+    prior = parse_prior(*text_of(distribution, tokens[last]))
     target = tokens[:last]
+    place = span(target)
     level: Level = None
     if len(target) > 2 and target[1].is_op(":"):
-        word = target[0].value.lower()
-        if word not in ("within", "between"):
-            raise ModelSyntaxError(
-                f"unknown level '{target[0].value}'", target[0].place,
-                hint=did_you_mean(word, ["within", "between"]),
-            )  # fmt: skip
-        level = word  # type: ignore[assignment]
+        level = _level(target[0])
         target = target[2:]
-    values = [t.value for t in target]
-    if len(target) == 1:
-        return values[0], prior, target[0].place
-    match values:
-        case ["sd", "(", name, ")"]:
-            return (
-                (level, name, "~~", name),
-                Prior(prior.distribution, prior.arguments, "sd"),
-                place,
-            )
-        case ["cor", "(", first, ",", second, ")"]:
-            on = Prior(prior.distribution, prior.arguments, "correlation")
-            return (level, first, "~~", second), on, place
-        case [name, "~", "1"]:
-            return (level, name, "~1", ""), prior, place
-        case [first, "=~" | "~" | "~~" as op, second]:
-            return (level, first, op, second), prior, place
+    first = target[0]
+    if len(target) == 1 and first.kind == "name" and level is None:
+        return PriorLine(prior, place, label=first.value)
+    if first.is_word("sd", "cor") and len(target) > 1 and target[1].is_op("("):
+        names = _names(target)
+        on: Literal["sd", "correlation"] = "sd" if first.is_word("sd") else "correlation"
+        other = names[-1]
+        return PriorLine(
+            replace(prior, on=on), place, None, level, names[0].value, "~~",
+            Term(other.value, other.place),
+        )  # fmt: skip
+    if len(target) > 2 and first.kind == "name" and target[1].is_op("~", "~~", "=~"):
+        end = Place(place.text, place.end - 1, place.end, place.source)
+        terms = TermReader(target[2:], end).terms()
+        if len(terms) == 1 and not terms[0].settings and terms[0].slope is None:
+            return PriorLine(prior, place, None, level, first.value, target[1].value, terms[0])
     raise ModelSyntaxError(
-        "this is not a label or a parameter", target[0].place,
+        "this is not a label or a parameter", place,
         expected="a label, 'y ~ x', 'y ~~ y', 'f =~ y', 'y ~ 1', 'sd(y)' or 'cor(x, y)'",
     )  # fmt: skip
+
+
+def _level(token: Token) -> Level:
+    if token.is_word("within"):
+        return "within"
+    if token.is_word("between"):
+        return "between"
+    raise ModelSyntaxError(
+        f"unknown level '{token.value}'", token.place,
+        hint=did_you_mean(token.value, ["within", "between"]),
+    )  # fmt: skip
+
+
+def _names(call: list[Token]) -> list[Token]:
+    """The names in the brackets of ``sd(y)`` or ``cor(x, y)``."""
+    inside = call[2:-1]
+    names = [t for t in inside if t.kind == "name"]
+    wanted = 1 if call[0].is_word("sd") else 2
+    commas = [t for t in inside if t.is_op(",")]
+    if len(names) != wanted or len(commas) != wanted - 1 or len(inside) != 2 * wanted - 1:
+        raise ModelSyntaxError(
+            f"{call[0].value}(…) takes {'one variable' if wanted == 1 else 'two variables'}",
+            span(call), expected="sd(y)" if wanted == 1 else "cor(x, y)",
+        )  # fmt: skip
+    if wanted == 2 and names[0].value == names[1].value:
+        raise ModelSyntaxError("cor(…) takes two different variables", names[1].place)
+    return names

@@ -20,13 +20,23 @@ _ARGUMENT = re.compile(
 def parse_prior(text: str, place: Place | None = None) -> Prior:
     """Read a prior such as ``Normal(0, 1)``, ``Gamma(alpha=2, beta=1)`` or ``sd ~ HalfNormal(2)``.
 
-    The name is that of a PyMC distribution and is checked when the model is built. ``place`` says
-    where the text stands, with ``place.start`` the offset of its first character.
+    The name is that of a PyMC distribution and is checked when the model is built. What
+    `str(Prior)` writes reads back as the same prior.
+
+    Parameters
+    ----------
+    text
+        The prior. ``sd ~`` in front makes it the prior of the square root of a variance,
+        ``correlation ~`` that of a covariance's correlation.
+    place
+        Where it stands in a larger text, for error messages; ``place.start`` is the offset of
+        ``text[0]``.
 
     Raises
     ------
     ModelSyntaxError
-        If the text is not a name with numbers in brackets.
+        If the text is not a name with numbers in brackets, or a positional argument follows a
+        named one.
 
     Examples
     --------
@@ -42,16 +52,29 @@ def parse_prior(text: str, place: Place | None = None) -> Prior:
             expected="the name of a PyMC distribution with numbers in brackets",
             hint='For example Normal(0, 1), Gamma(alpha=2, beta=1), or "sd ~ HalfNormal(2)".',
         )
-    arguments = []
-    inside = match["arguments"]
-    for part in inside.split(",") if inside.strip() else []:
+    arguments: list[tuple[str, float]] = []
+    at = match.start("arguments")
+    for part in match["arguments"].split(",") if match["arguments"].strip() else []:
+        start = where.start + at + len(part) - len(part.lstrip())
+        end = max(start + 1, where.start + at + len(part.rstrip()))
+        at += len(part) + 1
         argument = _ARGUMENT.fullmatch(part)
         if argument is None:
             raise ModelSyntaxError(
-                f"'{part.strip()}' is not an argument of a prior",
-                where,
+                f"'{part.strip()}' is not an argument of a prior"
+                if part.strip()
+                else "an argument is missing",
+                Place(where.text, start, end, where.source),
                 expected="a number, or name=number",
             )
-        arguments.append((argument["word"] or "", float(argument["number"])))
+        word = argument["word"] or ""
+        if (not word and any(k for k, _ in arguments)) or (word and word in dict(arguments)):
+            raise ModelSyntaxError(
+                f"'{part.strip()}' stands after a named argument"
+                if not word
+                else f"the argument '{word}' is given twice",
+                Place(where.text, start, end, where.source),
+            )
+        arguments.append((word, float(argument["number"])))
     on = cast(Literal["parameter", "sd", "correlation"], match["on"] or "parameter")
     return Prior(match["name"], tuple(arguments), on)

@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-import re
 from itertools import groupby
 
-from bmsem.spec import Level, ModelSpec, Parameter
+from bmsem.expressions import quoted
+from bmsem.language.tokens import HEADERS
+from bmsem.spec import Interaction, Level, ModelSpec, Parameter
 
-_PLAIN = re.compile(r"[^\W\d][\w.]*")
-_RESERVED = {"NA", "level", "within", "between", "cluster", "define", "priors", "sd", "cor"}
+# Words of the language. Between back-quotes they are names like any other.
+_RESERVED = {*HEADERS, "na", "xwith", "sd", "cor"}
 
 
 def write_formula(spec: ModelSpec) -> str:
     """Formula text that reads back as the same spec.
 
-    Every row is written, so that nothing depends on defaults.
+    Every row and every declaration is written, so that nothing depends on defaults or on what the
+    data would decide.
+
+    Parameters
+    ----------
+    spec
+        Any spec, from whatever language it came.
 
     Examples
     --------
     >>> from bmsem.language import parse_formula
     >>> spec = parse_formula("y ~ b*x")
+    >>> print(write_formula(spec), end="")
+    y ~ b*x
+    y ~ 1
+    y ~~ y
     >>> parse_formula(write_formula(spec)) == spec
     True
     """
+    levels = _levels(spec)
     lines: list[str] = []
     if spec.cluster:
         lines.append(f"cluster: {_name(spec.cluster)}")
-    if spec.multilevel:
+    if None not in levels:
         for word, names in (("within", spec.within_only), ("between", spec.between_only)):
             if names:
                 lines.append(f"{word}: {', '.join(map(_name, names))}")
     if spec.transforms:
         lines.append("define:")
         for transform in spec.transforms:
-            _, _, made = str(transform).partition(" = ")
+            made = str(transform).removeprefix(f"{transform.name} = ")
             lines.append(f"  {_name(transform.name)} = {made}")
-    for level in spec.levels:
+    for level in levels:
         body = _level(spec, level)
         if level is None:
             lines += body
@@ -46,21 +58,29 @@ def write_formula(spec: ModelSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _levels(spec: ModelSpec) -> list[Level]:
+    used: set[Level] = {p.level for p in spec.parameters} | {i.level for i in spec.interactions}
+    if spec.slopes:
+        used.add("within")
+    order: tuple[Level, ...] = ("within", "between", None)
+    return [level for level in order if level in used]
+
+
 def _level(spec: ModelSpec, level: Level) -> list[str]:
     lines = []
-    if level != "between":
+    if level == "within":
         for slope in spec.slopes:
             lines.append(f"{_name(slope.name)} | {_name(slope.outcome)} ~ {_name(slope.predictor)}")
-    inline = set()
+    predictors = {row.rhs for row in spec.at(level, "~")}
+    inline: dict[str, Interaction] = {}
     for product in spec.interactions:
         if product.level != level:
             continue
-        if product.name == f"{product.left}:{product.right}":
-            inline.add(product.name)
+        if product.name == f"{product.left}:{product.right}" and product.name in predictors:
+            inline[product.name] = product
         else:
-            lines.append(
-                f"{_name(product.name)} | {_name(product.left)} XWITH {_name(product.right)}"
-            )
+            pair = f"{_name(product.left)} XWITH {_name(product.right)}"
+            lines.append(f"{_name(product.name)} | {pair}")
     # Only neighbours are joined, so that the rows read back in the same order.
     for (left, _, _), rows in groupby(spec.at(level), key=_left):
         lines.append(f"{left} {' + '.join(_term(row, inline) for row in rows)}")
@@ -72,32 +92,33 @@ def _left(row: Parameter) -> tuple[str, str, bool]:
     return f"{_name(row.lhs)} {op}", row.op, row.is_variance
 
 
-def _term(row: Parameter, inline: set[str]) -> str:
+def _term(row: Parameter, inline: dict[str, Interaction]) -> str:
+    product = inline.get(row.rhs) if row.op == "~" else None
     if row.op == "~1":
         target = "1"
-    elif row.rhs in inline:
-        target = ":".join(map(_name, row.rhs.split(":", 1)))
+    elif product is not None:
+        target = f"{_name(product.left)}:{_name(product.right)}"
     else:
         target = _name(row.rhs)
     parts = []
     if row.label is not None:
-        plain = _PLAIN.fullmatch(row.label) and row.label != "NA"
-        parts.append(row.label if plain else f'label("{row.label}")')
+        parts.append(_name(row.label))
     if row.fixed is not None:
-        parts.append(repr(row.fixed).removesuffix(".0"))
+        parts.append(_number(row.fixed))
     elif row.op == "=~":
+        # A first loading would be fixed at one.
         parts.append("NA")
-    if row.start is not None:
-        parts.append(f"start({row.start!r})")
     if row.prior is not None:
         parts.append(f'prior("{row.prior}")')
-    if row.lower is not None:
-        parts.append(f"lower({row.lower!r})")
-    if row.upper is not None:
-        parts.append(f"upper({row.upper!r})")
+    for modifier, value in (("start", row.start), ("lower", row.lower), ("upper", row.upper)):
+        if value is not None:
+            parts.append(f"{modifier}({_number(value)})")
     return "*".join([*parts, target])
 
 
 def _name(name: str) -> str:
-    plain = _PLAIN.fullmatch(name) and name not in _RESERVED
-    return name if plain else f"`{name}`"
+    return f"`{name}`" if name.lower() in _RESERVED else quoted(name)
+
+
+def _number(value: float) -> str:
+    return repr(float(value)).removesuffix(".0")

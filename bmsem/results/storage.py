@@ -17,6 +17,7 @@ from bmsem.errors import DataError
 from bmsem.language import parse_formula, write_formula
 from bmsem.results.draws import GROUPS, group_of
 from bmsem.results.fit import Fit
+from bmsem.structure import build_structure
 from bmsem.version import __version__
 
 
@@ -126,8 +127,16 @@ def load(path: str | Path) -> Fit:
     attributes = tree.attrs
     spec = parse_formula(str(attributes["model"]), source=str(path))
     fixed = tree["constant_data"].to_dataset()
+    # Reading the text may list the variables in another order than they were stored in.
+    structure = build_structure(spec)
+    fixed = fixed.sel(
+        between_outcome=list(structure.between_outcomes),
+        between_covariate=list(structure.between_covariates),
+    )
     members = None
     if "cluster_mean" in fixed:
+        names = [*structure.outcomes, *structure.within_covariates]
+        fixed = fixed.sel(member_variable=names, member_variable_2=names)
         members = ClusterStatistics(
             fixed["cluster_size"].values[:, None],
             fixed["cluster_mean"].values[:, None],

@@ -299,6 +299,14 @@ class _Table:
                     raise ModelSyntaxError(message, statement.place, hint=hint)
                 raise ModelError(f"{message}. {hint}")
             for row in rows:
+                if row.prior not in (None, statement.prior):
+                    message = (
+                        f"{row.full_name} is given two different priors: {row.prior} and "
+                        f"{statement.prior}"
+                    )
+                    if statement.place is not None:
+                        raise ModelSyntaxError(message, statement.place, hint="Keep one of them.")
+                    raise ModelError(f"{message}. Keep one of them.")
                 self.rows[row.key] = replace(row, prior=statement.prior)
 
     def ordered(self) -> list[Parameter]:
@@ -391,7 +399,7 @@ def _check_names(spec: ModelSpec, statements: Statements) -> None:
                     f"'{definition.name}' uses '{name}', which is neither a label nor defined "
                     f"before it",
                     statements,
-                    definition.name,
+                    (f"{definition}: {name}", definition.name),
                     did_you_mean(name, known),
                 )
         if definition.name in spec.labels:
@@ -405,14 +413,21 @@ def _check_names(spec: ModelSpec, statements: Statements) -> None:
     for constraint in spec.constraints:
         for name in sorted(constraint.left.names() | constraint.right.names()):
             if name not in known:
-                raise ModelError(
-                    f"The constraint '{constraint}' uses '{name}', which is not a label. "
-                    f"{did_you_mean(name, known)}"
+                _fail(
+                    f"the constraint '{constraint}' uses '{name}', which is not a label",
+                    statements,
+                    f"{constraint}: {name}",
+                    did_you_mean(name, known),
                 )
 
 
-def _fail(message: str, statements: Statements, name: str, hint: str) -> NoReturn:
-    place: Place | None = dict(statements.places).get(name)
-    if place is not None:
-        raise ModelSyntaxError(message, place, hint=hint)
+def _fail(
+    message: str, statements: Statements, names: str | tuple[str, ...], hint: str
+) -> NoReturn:
+    """Raise with the place of the first of the names that has one."""
+    places = dict(statements.places)
+    for name in (names,) if isinstance(names, str) else names:
+        place: Place | None = places.get(name)
+        if place is not None:
+            raise ModelSyntaxError(message, place, hint=hint)
     raise ModelError(f"{message[0].upper()}{message[1:]}. {hint}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,6 +91,10 @@ class StatementBuilder:
         if level not in self._levels:
             self._levels.append(level)
 
+    def mention(self, name: str, place: Place) -> None:
+        """Remember where a name was first used, for errors that only the data can show."""
+        self._places.setdefault(name, place)
+
     def parameter(
         self,
         level: Level,
@@ -112,7 +116,8 @@ class StatementBuilder:
         Raises
         ------
         ModelSyntaxError
-            If two mentions give it different fixed values, labels, starting values or priors.
+            If two mentions give it different fixed values, labels, starting values or priors, or
+            it is both fixed and freed.
         """
         row = Parameter(level, lhs, op, rhs, label, fixed, start, prior, lower, upper)
         self.level(level)
@@ -120,6 +125,10 @@ class StatementBuilder:
             for name in (lhs, rhs):
                 self._places.setdefault(name, place)
         before = self._rows.get(row.key)
+        was_fixed = before is not None and before.row.fixed is not None
+        was_freed = before is not None and before.freed
+        if (freed or was_freed) and (fixed is not None or was_fixed):
+            self._fail(f"{row.full_name} is both fixed and freed", place, "Keep one of them.")
         if before is None:
             self._rows[row.key] = Statement(row, freed, place)
             return
@@ -135,22 +144,23 @@ class StatementBuilder:
                     "Keep one of them.",
                 )
             changes[what] = new
-        freed = freed or before.freed
-        if freed and (changes.get("fixed") is not None or before.row.fixed is not None):
-            self._fail(f"{row.full_name} is both fixed and freed", place, "Keep one of them.")
         self._rows[row.key] = Statement(
-            replace(before.row, **changes), freed, before.place or place
+            replace(before.row, **changes), freed or before.freed, before.place or place
         )
 
-    def mention(self, name: str, place: Place) -> None:
-        """Remember where a name was first used, for errors that only the data can show."""
-        self._places.setdefault(name, place)
-
-    def define(self, name: str, expression: Expression, place: Place | None = None) -> None:
-        """Add ``name := expression``."""
+    def define(
+        self,
+        name: str,
+        expression: Expression,
+        place: Place | None = None,
+        uses: Mapping[str, Place] | None = None,
+    ) -> None:
+        """Add ``name := expression``; ``uses`` says where the expression names each label."""
         if any(d.name == name for d in self._definitions):
             self._fail(f"'{name}' is defined twice", place, "Give the second one another name.")
-        self._definitions.append(Definition(name, expression))
+        definition = Definition(name, expression)
+        self._definitions.append(definition)
+        self._uses(definition, uses)
         if place is not None:
             self._places.setdefault(name, place)
 
@@ -163,24 +173,62 @@ class StatementBuilder:
         """Give a prior to a label or to a parameter by its key."""
         self._priors.append(PriorStatement(target, prior, place))
 
-    def constrain(self, constraint: Constraint) -> None:
+    def constrain(self, constraint: Constraint, uses: Mapping[str, Place] | None = None) -> None:
+        """Add a constraint; ``uses`` says where it names each label."""
         self._constraints.append(constraint)
+        self._uses(constraint, uses)
+
+    def _uses(self, owner: Definition | Constraint, uses: Mapping[str, Place] | None) -> None:
+        # A label may be called like a variable, so its places are kept apart from the variable's.
+        for name, place in (uses or {}).items():
+            self._places.setdefault(f"{owner}: {name}", place)
 
     def transform(self, transform: Transform) -> None:
         self._transforms.append(transform)
 
     def slope(self, slope: RandomSlope, place: Place | None = None) -> None:
+        """Define a varying slope.
+
+        Raises
+        ------
+        ModelSyntaxError
+            If its name already stands for another slope or for an interaction.
+        """
+        if slope in self._slopes:
+            return
+        self._unused(slope, place)
         self._slopes.append(slope)
         if place is not None:
             for name in (slope.name, slope.outcome, slope.predictor):
                 self._places.setdefault(name, place)
 
     def interaction(self, interaction: Interaction, place: Place | None = None) -> None:
-        if interaction not in self._interactions:
-            self._interactions.append(interaction)
+        """Define a product of two variables.
+
+        Raises
+        ------
+        ModelSyntaxError
+            If its name already stands for another product at its level or for a varying slope.
+        """
+        if interaction in self._interactions:
+            return
+        self._unused(interaction, place)
+        self._interactions.append(interaction)
         if place is not None:
             for name in (interaction.name, interaction.left, interaction.right):
                 self._places.setdefault(name, place)
+
+    def _unused(self, new: RandomSlope | Interaction, place: Place | None) -> None:
+        known: list[RandomSlope | Interaction] = [*self._slopes, *self._interactions]
+        for old in known:
+            levels = {getattr(item, "level", None) for item in (old, new)}
+            # Products of the same variables at two levels may share their name.
+            if old.name == new.name and (type(old) is not type(new) or len(levels) == 1):
+                self._fail(
+                    f"'{new.name}' is defined twice: '{old}' and '{new}'",
+                    place,
+                    "Give the second one another name.",
+                )
 
     def declare(self, level: Level, names: Iterable[str], place: Place | None = None) -> None:
         """Declare variables as existing at one level only."""

@@ -181,6 +181,13 @@ def _model(
             builder.declare(level, names)
     for transform in variables.transforms:
         builder.transform(transform)
+        listed = [*variables.lists.get("WITHIN", []), *variables.lists.get("BETWEEN", [])]
+        made = transform.function == "cluster_mean" and transform.name in use
+        if twolevel and made and transform.name not in listed:
+            raise ModelSyntaxError(
+                f"'{transform.name}' is a cluster mean, but is not listed under BETWEEN",
+                commands["VARIABLE"].place, expected=f"BETWEEN IS … {transform.name}; in VARIABLE",
+            )  # fmt: skip
     reader = ModelReader(builder, list(use), twolevel)
     reader.read(commands["MODEL"])
     labels = dict(reader.labels)
