@@ -11,6 +11,7 @@ import pytest
 from models_and_designs import DESIGNS, MODELS, make_data
 
 import bmsem
+from bmsem import examples
 from bmsem.graph import build_graph
 from bmsem.graph.correlations import (
     correlation_matrix,
@@ -22,6 +23,7 @@ from bmsem.graph.op import two_level_log_likelihood
 from bmsem.likelihood.evaluate import log_likelihood
 from bmsem.likelihood.inputs import kernel_inputs
 from bmsem.priors import prior_table
+from bmsem.spec import Prior
 
 
 def test_partial_correlations_and_back():
@@ -185,6 +187,36 @@ def test_constraints_hold_in_every_draw():
     assert fit.draws("u") == pytest.approx(fit.draws("v") ** 2)
     assert (fit.draws("c") > 0.2).all()
     assert fit.draws("c").std() > 0
+
+
+def test_priors_of_every_kind_are_met():
+    """Bounded paths, standard deviations, correlations, and a PyMC distribution, in one model."""
+    model = bmsem.read_mplus(examples.path("mvpa", "table_25_3.inp"))
+    priors = {
+        "preset": "mplus",
+        "p3bc": "Uniform(0, 4)",
+        "p2wc": "Gamma(2, 1)",
+        "p1bc": pm.StudentT.dist(nu=3, mu=0.5, sigma=0.01),
+        "between: sds": "HalfNormal(1)",
+        "within: peers ~~ advant": Prior("Uniform", (("", 0.0), ("", 0.2)), "correlation"),
+        "between: mvpa ~ 1": "Laplace(50, 1)",
+    }
+    fit = model.fit(priors=priors, seed=1, progress=False)
+    assert fit.converged
+    assert 0 < fit.draws("p3bc").min() < fit.draws("p3bc").max() < 4
+    assert fit.draws("p2wc").min() > 0
+    assert np.median(fit.draws("p1bc")) == pytest.approx(0.5, abs=0.01)
+    assert fit.draws("between: mvpa ~~ mvpa").max() < 60
+    r = fit.draws("within: peers ~~ advant") / np.sqrt(
+        fit.draws("within: peers ~~ peers") * fit.draws("within: advant ~~ advant")
+    )
+    assert 0.15 < np.median(r) < r.max() < 0.2
+    # A Laplace prior is not integrated out; it is sampled, and pulls the intercept towards 50.
+    assert (
+        50
+        < np.median(fit.draws("between: mvpa ~ 1"))
+        < np.median(model.fit(priors="mplus", seed=1, progress=False).draws("between: mvpa ~ 1"))
+    )
 
 
 def test_prior_of_an_unknown_distribution_is_named():

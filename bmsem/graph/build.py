@@ -72,7 +72,7 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
         data = DataVector()
         theta = _Theta(bound)
         for rows in prior_groups(table):
-            name = group_name(rows)
+            name = group_name(rows, set(model.named_vars))
             theta.add_group(name, rows, prior_variable(name, rows, model, data))
         theta.add_determined(table)
         theta.add_correlations(table, model, data)

@@ -44,13 +44,24 @@ def _grouped(row: ParameterPrior) -> bool:
     return isinstance(row.prior, Prior) and not single
 
 
-def group_name(rows: list[ParameterPrior]) -> str:
-    """Name of the variable of a group: its kind, or the parameter if it stands alone."""
+def group_name(rows: list[ParameterPrior], taken: set[str]) -> str:
+    """Name of the variable of a group that no other has.
+
+    The kind for parameters with the preset's prior, the parameter itself if it stands alone, and
+    otherwise the kind with the distribution.
+    """
     first = rows[0]
-    if not _grouped(first):
-        return f"sd({first.parameter.name})" if first.on == "sd" else first.parameter.name
-    name = "sds" if first.on == "sd" else PLURALS[first.parameter.kind]
-    return f"{name}_given" if first.source == "given" else name
+    kind = "sds" if first.on == "sd" else PLURALS[first.parameter.kind]
+    if _grouped(first) and first.source != "given":
+        name = kind
+    elif len(rows) == 1:
+        name = f"sd({first.parameter.name})" if first.on == "sd" else first.parameter.name
+    else:
+        name = f"{kind}_{first.prior.distribution}"  # type: ignore[union-attr]
+    found, i = name, 2
+    while found in taken:
+        found, i = f"{name}_{i}", i + 1
+    return found
 
 
 class DataVector:

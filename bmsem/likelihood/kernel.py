@@ -20,7 +20,9 @@ log-likelihood is the posterior expectation of the derivative of the joint one (
 Louis 1982, JRSS B 44, equation 3.1): residual cross-products are replaced by their expectations
 over a. What follows is plain reverse accumulation through T = F (I - A)^-1.
 
-Loops are written out: the matrices are small, and calls into BLAS would cost more than the sums.
+Loops are written out: the matrices are small, and calls into BLAS would cost more than the sums. All
+compiled code is in this one file, because numba's cache on disk sees a change of the file that a
+function stands in, but not of the files that it calls into.
 """
 
 from __future__ import annotations

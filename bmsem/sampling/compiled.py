@@ -116,34 +116,20 @@ def _compile(graph: Graph) -> CompiledPyMCModel:
 
 
 def _c_log_density(function: Any, n: int) -> Any:
-    """C function: (dimension, x, gradient out, value out, pointer to data) -> 0, or 3 if not finite."""
+    """C function: (dimension, x, gradient out, value out, data) -> 0, or 3 if not finite."""
     inner = function.vm.jit_fn
-    takes_data = bool(function.get_shared())
     double = types.CPointer(types.double)
 
-    if takes_data:
-
-        def log_density(dimension, x, gradient, value, user):
-            user = numba.carray(user, (2,))
-            data = numba.carray(address_as_void_pointer(user[0]), (user[1],), np.float64)
-            found, slope = inner(numba.carray(x, (n,)), data)
-            value[0] = found.item()
-            finite = math.isfinite(value[0])
-            for i in range(n):
-                gradient[i] = slope[i]
-                finite = finite and math.isfinite(slope[i])
-            return 0 if finite else 3
-
-    else:
-
-        def log_density(dimension, x, gradient, value, user):
-            found, slope = inner(numba.carray(x, (n,)))
-            value[0] = found.item()
-            finite = math.isfinite(value[0])
-            for i in range(n):
-                gradient[i] = slope[i]
-                finite = finite and math.isfinite(slope[i])
-            return 0 if finite else 3
+    def log_density(dimension, x, gradient, value, user):
+        user = numba.carray(user, (2,))
+        data = numba.carray(address_as_void_pointer(user[0]), (user[1],), np.float64)
+        found, slope = inner(numba.carray(x, (n,)), data)
+        value[0] = found.item()
+        finite = math.isfinite(value[0])
+        for i in range(n):
+            gradient[i] = slope[i]
+            finite = finite and math.isfinite(slope[i])
+        return 0 if finite else 3
 
     signature = types.int64(types.uint64, double, double, double, types.CPointer(types.int64))
     return _cfunc(signature, log_density)
@@ -152,10 +138,10 @@ def _c_log_density(function: Any, n: int) -> Any:
 def _c_expand(function: Any, n: int, n_expanded: int) -> Any:
     """C function: (dimension, length, x, parameters out, pointer to data) -> 0."""
     inner = function.vm.jit_fn
-    takes_data = bool(function.get_shared())
     double = types.CPointer(types.double)
 
-    if takes_data:
+    # The arguments of a prior are data too, and some of them bound a parameter's range.
+    if function.get_shared():
 
         def expand(dimension, length, x, out, user):
             user = numba.carray(user, (2,))

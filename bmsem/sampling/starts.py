@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 from numpy.typing import NDArray
+from pymc.distributions.distribution import support_point
 
 from bmsem.data import BoundModel
 from bmsem.errors import SamplingError
@@ -124,9 +125,11 @@ def initial_point(
     for variable in graph.variables:
         rv = graph.model[variable.name]
         natural = _natural(variable, values, bound)
-        centre = _unconstrain(graph.model, rv, natural)
-        centres.append(centre)
-        widths.append(_jitter(variable, bound))
+        starts = [bound.structure.parameters[i].start for i in variable.indices]
+        centres.append(_unconstrain(graph.model, rv, natural, any(s is not None for s in starts)))
+        # A transformed variable is on a scale of its own: logarithms, log odds.
+        transformed = graph.model.rvs_to_transforms[rv] is not None
+        widths.append(np.full(len(starts), 0.3) if transformed else _jitter(variable, bound))
     centre, width = np.concatenate(centres), np.concatenate(widths)
 
     def draw(seed: int | None = None) -> Array:
@@ -173,45 +176,57 @@ def _partials(correlations: Array, sizes: tuple[int, ...]) -> Array:
     return np.concatenate(parts)
 
 
-def _unconstrain(model: pm.Model, rv: Any, value: Array) -> Array:
+def _unconstrain(model: pm.Model, rv: Any, value: Array, given: bool) -> Array:
+    """A starting value on the sampler's scale; outside of the prior's range, the prior's own.
+
+    Raises
+    ------
+    SamplingError
+        If the user gave the value.
+    """
+    found = _forward(model, rv, value)
+    if np.isfinite(found).all():
+        return found
+    if given:
+        raise SamplingError(
+            f"The starting value {value} of {rv.name} is outside of the range of its prior. Give "
+            f"another with start(…), or change the prior."
+        )
+    return _forward(model, rv, np.asarray(support_point(rv).eval(), dtype=float))
+
+
+def _forward(model: pm.Model, rv: Any, value: Array) -> Array:
     transform = model.rvs_to_transforms[rv]
     value = np.asarray(value, dtype=float)
     if transform is None:
         return value.reshape(-1)
     # The common transforms are done here, because each compiled one would cost a tenth of a second.
-    name = type(transform).__name__
-    if name == "LogTransform":
-        return np.log(value)
-    if name == "LogOddsTransform":
-        return np.log(value / (1.0 - value))
-    forward = transform.forward(
-        value.reshape(rv.type.shape) if rv.ndim == 0 else value, *rv.owner.inputs
-    )
-    result = np.asarray(forward.eval(), dtype=float).reshape(-1)
-    if not np.isfinite(result).all():
-        raise SamplingError(
-            f"The starting value {value} of {rv.name} is outside of the range of its prior. Give "
-            f"another with start(…), or change the prior."
-        )
-    return result
+    with np.errstate(all="ignore"):
+        match type(transform).__name__:
+            case "LogTransform":
+                return np.log(value).reshape(-1)
+            case "LogOddsTransform":
+                return np.log(value / (1.0 - value)).reshape(-1)
+    shaped = value.reshape(()) if rv.ndim == 0 else value.reshape(-1)
+    return np.asarray(transform.forward(shaped, *rv.owner.inputs).eval(), dtype=float).reshape(-1)
 
 
 def _jitter(variable: GraphVariable, bound: BoundModel) -> Array:
+    """Spread of the starting points of variables that are sampled as they are."""
     sd = bound.scales.sd
     widths = []
     for index in variable.indices:
         p = bound.structure.parameters[index]
         place = p.rows[0]
         s = sd.get((place.level, place.lhs), 1.0)
-        match p.kind if variable.scale in ("parameter", "sd") else "correlation":
-            case "loading":
-                widths.append(0.1 * sd.get((place.level, place.rhs), 1.0) / s)
-            case "path":
-                widths.append(0.3 * s / sd.get((place.level, place.rhs), 1.0))
-            case "intercept":
-                widths.append(0.3 * s)
-            case "covariance":
-                widths.append(0.1 * s * sd.get((place.level, place.rhs), 1.0))
-            case _:
-                widths.append(0.3)
+        other = sd.get((place.level, place.rhs), 1.0)
+        widths.append(
+            {
+                "loading": 0.1 * other / s,
+                "path": 0.3 * s / other,
+                "intercept": 0.3 * s,
+                "covariance": 0.1 * s * other,
+                "variance": 0.1 * s * s,
+            }[p.kind]
+        )
     return np.array(widths)
