@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 import numpy as np
@@ -99,10 +100,7 @@ def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data:
     model.add_coord(dim, [r.parameter.name for r in rows])
     options: dict[str, Any] = {"dims": dim}
     if first.lower is not None or first.upper is not None:
-        lower = first.lower
-        if lower is None and first.parameter.kind == "variance":
-            lower = 0.0
-        options["transform"] = pm.distributions.transforms.Interval(lower, first.upper)
+        options["default_transform"] = pm.distributions.transforms.Interval(*_range(first))
     positional: list[Any] = []
     named: dict[str, Any] = {}
     for i, (word, _) in enumerate(prior.arguments):
@@ -113,6 +111,21 @@ def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data:
         else:
             positional.append(shared)
     return distribution(name, *positional, **named, **options)
+
+
+def _range(row: ParameterPrior) -> tuple[float | None, float | None]:
+    """Bounds in the units of the random variable: those of a variance, or of its root."""
+    lower, upper = row.lower, row.upper
+    if row.parameter.kind != "variance":
+        return lower, upper
+    if upper is not None and upper <= 0:
+        raise ModelError(
+            f"{row.parameter.name} is a variance; its upper bound {upper:g} excludes it."
+        )
+    lower = max(0.0, lower or 0.0)
+    if row.on == "sd":
+        return math.sqrt(lower), None if upper is None else math.sqrt(upper)
+    return lower, upper
 
 
 def _distribution(prior: Prior, parameter: FreeParameter) -> Any:

@@ -107,7 +107,7 @@ def implied_correlations(
     structure = bound.structure.level(level)
     keep = [*range(structure.observed), *range(len(structure.variables), len(names))]
     # A variable without a part at this level has no correlations there.
-    flat = total.reshape(-1, *total.shape[-2:])
+    flat = total.reshape(int(np.prod(total.shape[:-2])), *total.shape[-2:])
     variance = np.diagonal(flat, axis1=-2, axis2=-1)
     keep = [i for i in keep if np.median(variance[:, i]) > 0]
     sd = np.sqrt(variance[:, keep])

@@ -109,15 +109,17 @@ def sample(
     for name, number in (("draws", draws), ("tune", tune), ("chains", chains)):
         if number < 1:
             raise ModelError(f"{name} must be at least 1, not {number}.")
+    if not bound.structure.parameters:
+        raise ModelError("Every parameter of the model is fixed: there is nothing to estimate.")
     say = say or (lambda line: None)
     started = time.perf_counter()
     if not is_cached():
         say("First use: compiling the likelihood for this machine, which takes about half a minute")
     graph = build_graph(bound, table)
-    start = initial_point(graph, bound, table)
     seeds = np.random.SeedSequence(seed)
     chain_seed, recovery_seed = (int(s) for s in seeds.generate_state(2, np.uint32))
     if graph.variables:
+        start = initial_point(graph, bound, table)
         _require_finite(graph, start, chain_seed)
         run = _nutpie if sampler == "nutpie" else _pymc
         natural, statistics, seconds, complete = run(
@@ -128,7 +130,7 @@ def sample(
     else:
         natural = np.empty((chains, draws, 0))
         statistics, seconds, complete = {}, {"compile": 0.0, "sample": 0.0}, True
-    flat = natural.reshape(-1, natural.shape[-1])
+    flat = natural.reshape(natural.shape[0] * natural.shape[1], natural.shape[2])
     intercepts, values = draw_intercepts(flat, graph.inputs, np.random.default_rng(recovery_seed))
     full = np.empty((flat.shape[0], len(bound.structure.parameters)))
     full[:, list(graph.inputs.order)] = flat
