@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,7 +152,8 @@ class Model:
         sampler
             ``"nutpie"`` or ``"pymc"``.
         progress
-            Show what is happening; a function gets the lines instead.
+            Say what is happening and show the sampler's progress; a function gets the lines
+            instead, and the sampler's progress is shown on a terminal only.
 
         Raises
         ------
@@ -176,7 +178,8 @@ class Model:
             sampler=sampler,
             target_accept=target_accept,
             max_depth=max_depth,
-            progress=progress is True,
+            # A bar is for people: a terminal or a notebook, not a log file.
+            progress=progress is True or (callable(progress) and sys.stderr.isatty()),
             say=say,
         )
         settings = {
