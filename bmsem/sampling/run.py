@@ -238,8 +238,8 @@ def _pymc(
             draws=settings["draws"],
             tune=settings["tune"],
             chains=chains,
-            # The kernel is known to the compiled code of this process only, so chains run here.
-            cores=1,
+            # By default chains run in this process: starting others takes longer than most fits.
+            cores=settings["cores"] or 1,
             step=step,
             random_seed=[int(s) for s in seeds],
             initvals=[_point(graph, start(int(s))) for s in seeds],
