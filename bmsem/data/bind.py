@@ -28,6 +28,25 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
+class People:
+    """The rows of the members' variables: needed for scores of people, not for the likelihood.
+
+    Attributes
+    ----------
+    values : (N, d)
+        (y, x_within), in the order of `ClusterStatistics`.
+    clusters : (N,)
+        Codes 0 .. J-1.
+    index
+        The rows' labels in the data frame.
+    """
+
+    values: Array
+    clusters: NDArray[np.intp]
+    index: pd.Index
+
+
+@dataclass(frozen=True, eq=False)
 class BoundModel:
     """A model with its data, reduced to what the likelihood needs.
 
@@ -52,6 +71,9 @@ class BoundModel:
         N.
     notes
         What was inferred or looked odd.
+    people
+        The rows themselves; ``None`` without levels, where z and x_between are the rows, and where
+        only statistics are known.
     """
 
     spec: ModelSpec
@@ -65,6 +87,7 @@ class BoundModel:
     cluster_sizes: NDArray[np.int64]
     rows: int
     notes: tuple[str, ...] = ()
+    people: People | None = None
 
     @property
     def clusters(self) -> int:
@@ -138,7 +161,7 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
             f"The cluster variable '{cluster}' is not a column of the data. "
             f"{did_you_mean(cluster, map(str, frame.columns))}"
         )
-    frame = apply_transforms(frame, spec, cluster)
+    frame = apply_transforms(frame, spec.transforms, cluster)
     if cluster is not None and cluster in spec.observed:
         raise ModelError(f"'{cluster}' names the clusters; it cannot also be in the model.")
     places = dict(spec.statements.places) if spec.statements is not None else {}
@@ -167,17 +190,17 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
             return np.empty((n_clusters if isinstance(rows, np.ndarray) else len(frame), 0))
         return np.column_stack([columns[name][rows] for name in names])
 
-    members = None
+    members, people = None, None
     if spec.multilevel:
-        members = cluster_statistics(
-            stack((*structure.outcomes, *structure.within_covariates)), codes, n_clusters
-        )
+        values = stack((*structure.outcomes, *structure.within_covariates))
+        members = cluster_statistics(values, codes, n_clusters)
+        people = People(values, codes, frame.index)
     z = stack(structure.between_outcomes, first)
     x = stack(structure.between_covariates, first)
     found = checks.levels(structure, members, z, x, multilevel=spec.multilevel)
     for message in found:
         warnings.warn(message, DataWarning, stacklevel=2)
-    return assemble(spec, members, z, x, ids, len(frame), (*notes, *found))
+    return assemble(spec, members, z, x, ids, len(frame), (*notes, *found), people)
 
 
 def assemble(
@@ -188,6 +211,7 @@ def assemble(
     cluster_ids: pd.Index,
     rows: int,
     notes: tuple[str, ...] = (),
+    people: People | None = None,
 ) -> BoundModel:
     """A bound model from its statistics, for instance from a saved fit."""
     structure = build_structure(spec)
@@ -204,6 +228,7 @@ def assemble(
         sizes.astype(np.int64),
         rows,
         notes,
+        people,
     )
 
 

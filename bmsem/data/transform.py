@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from bmsem.data.read import numeric_columns
 from bmsem.errors import DataError
-from bmsem.spec import ModelSpec
+from bmsem.spec import Transform
 
 
-def apply_transforms(frame: pd.DataFrame, spec: ModelSpec, cluster: str | None) -> pd.DataFrame:
-    """The data with the spec's transforms carried out in the order in which they were written.
+def apply_transforms(
+    frame: pd.DataFrame, transforms: Sequence[Transform], cluster: str | None
+) -> pd.DataFrame:
+    """The data with transforms carried out in the order in which they were written.
 
     Raises
     ------
     DataError
         If a transform needs clusters and there are none, or makes a value that is not finite.
     """
-    if not spec.transforms:
+    if not transforms:
         return frame
     result = frame.copy(deep=False)
-    for transform in spec.transforms:
+    for transform in transforms:
         columns = numeric_columns(result, sorted(transform.expression.names()))
         with np.errstate(all="ignore"):
             made = transform.expression.evaluate(columns)

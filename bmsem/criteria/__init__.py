@@ -1,0 +1,1 @@
+"""Whether a model fits: predictive checks, information criteria, fit indices; over plain arrays."""

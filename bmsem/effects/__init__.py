@@ -1,0 +1,1 @@
+"""Direct, indirect, total and contextual effects, and whether they matter."""
