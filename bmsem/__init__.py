@@ -34,6 +34,9 @@ from bmsem.version import __version__
 if TYPE_CHECKING:
     from bmsem import examples
     from bmsem.api import Model, load, model, read_mplus
+    from bmsem.compare import compare
+    from bmsem.descriptives import describe
+    from bmsem.icc import icc
     from bmsem.results import Fit
 
 __all__ = [
@@ -48,7 +51,10 @@ __all__ = [
     "NotSupportedError",
     "SamplingError",
     "__version__",
+    "compare",
+    "describe",
     "examples",
+    "icc",
     "load",
     "model",
     "read_mplus",
@@ -58,6 +64,9 @@ __all__ = [
 _LATER = {
     "Fit": "bmsem.results",
     "Model": "bmsem.api",
+    "compare": "bmsem.compare",
+    "describe": "bmsem.descriptives",
+    "icc": "bmsem.icc",
     "load": "bmsem.api",
     "model": "bmsem.api",
     "read_mplus": "bmsem.api",

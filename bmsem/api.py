@@ -43,6 +43,10 @@ class Model:
         ``"hpd"`` or ``"equal"``.
     notes
         What the reader of the text wants to be known.
+    indirect
+        Effects that MODEL INDIRECT asks for.
+    outputs
+        Options of an input file's OUTPUT, with their arguments.
     """
 
     spec: ModelSpec
@@ -51,6 +55,8 @@ class Model:
     default_data: Callable[[], Any] | None = None
     interval: str = "hpd"
     notes: tuple[str, ...] = field(default=())
+    indirect: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    outputs: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def bind(self, data: Any = None, *, cluster: str | None = None) -> BoundModel:
         """Join the model with data; see `bmsem.data.bind.bind` for what is checked and raised.
@@ -135,6 +141,8 @@ class Model:
         sampler: str = "nutpie",
         target_accept: float = 0.8,
         max_depth: int = 10,
+        until: str | None = None,
+        max_draws: int = 20_000,
         progress: bool | Callable[[str], None] = True,
     ) -> Fit:
         """Sample the posterior by NUTS.
@@ -151,6 +159,10 @@ class Model:
             The same seed gives the same draws.
         sampler
             ``"nutpie"`` or ``"pymc"``.
+        until
+            Go on until conditions such as ``"psr<1.01, ess>400"`` are met (``psr``, ``rhat``,
+            ``ess``, ``ess_bulk``, ``ess_tail``): the draws are doubled until they are, or until there
+            are ``max_draws`` a chain. An interruption keeps what was drawn.
         progress
             Say what is happening and show the sampler's progress; a function gets the lines
             instead, and the sampler's progress is shown on a terminal only.
@@ -160,6 +172,10 @@ class Model:
         BmsemError
             If the model, the data or the priors do not fit together, or sampling cannot start.
         """
+        if until is not None:
+            from bmsem.results.extension import parse_until
+
+            parse_until(until)
         bound = self.bind(data, cluster=cluster)
         chosen = priors or self.default_priors
         table = prior_table(bound, chosen)
@@ -167,6 +183,8 @@ class Model:
         from bmsem.results import Fit
         from bmsem.sampling import sample
 
+        # A bar is for people: a terminal or a notebook, not a log file.
+        bar = progress is True or (callable(progress) and sys.stderr.isatty())
         samples = sample(
             bound,
             table,
@@ -178,8 +196,7 @@ class Model:
             sampler=sampler,
             target_accept=target_accept,
             max_depth=max_depth,
-            # A bar is for people: a terminal or a notebook, not a log file.
-            progress=progress is True or (callable(progress) and sys.stderr.isatty()),
+            progress=bar,
             say=say,
         )
         settings = {
@@ -189,8 +206,10 @@ class Model:
             "seed": seed,
             "priors": table.preset if isinstance(chosen, str) else f"{table.preset}, changed",
             "sampler": sampler,
+            "target_accept": target_accept,
+            "max_depth": max_depth,
         }
-        return Fit(
+        fit = Fit(
             bound,
             table.to_frame(),
             samples.parameters,
@@ -200,7 +219,14 @@ class Model:
             self.title,
             self.interval,
             samples.complete,
+            table,
+            self.indirect,
         )
+        if until is None:
+            return fit
+        from bmsem.results.extension import extend_until
+
+        return extend_until(fit, until, max_draws, cores=cores, progress=bar, say=say)
 
     @property
     def formula(self) -> str:
@@ -260,6 +286,11 @@ def read_mplus(path: str | Path) -> Model:
     path = Path(path)
     given = parse_mplus(_read_text(path), source=path.name)
     given.require_estimable()
+    if given.basic:
+        raise ModelError(
+            f"{path.name} asks for descriptive statistics (TYPE = TWOLEVEL BASIC), which are no "
+            f"model to fit: bmsem.describe('{path.name}') gives them."
+        )
     if given.spec is None:
         raise ModelError(f"{path.name} has no MODEL command, so there is nothing to fit.")
     return Model(
@@ -269,6 +300,8 @@ def read_mplus(path: str | Path) -> Model:
         lambda: mplus_data(given, path.parent),
         given.interval,
         tuple(given.messages()),
+        tuple((i.outcome, i.kind, i.variables) for i in given.indirect),
+        given.outputs,
     )
 
 

@@ -122,20 +122,16 @@ def psis_loo(log_likelihood: Array, index: pd.Index, unit: Unit, chains: int) ->
         raise DataError(
             f"LOO needs at least 25 draws to smooth the tail of the weights; there are {draws}."
         )
-    lppd = logsumexp(log_likelihood, axis=0) - np.log(draws)
     shaped = log_likelihood.reshape(chains, draws // chains, units)
-    elpd, k = np.empty(units), np.empty(units)
+    elpd, k, p = np.empty(units), np.empty(units), np.empty(units)
     efficiency = _relative_efficiency(shaped)
     # Transposed once: each unit's draws lie together.
     columns = np.ascontiguousarray(log_likelihood.T)
     for i in range(units):
-        weights, k[i] = array_stats.psislw(-columns[i], r_eff=float(efficiency[i]), axis=-1)
-        elpd[i] = logsumexp(weights + columns[i])
-    frame = pd.DataFrame({"elpd": elpd, "p": lppd - elpd, "pareto_k": k}, index=index)
+        elpd[i], k[i], p[i] = array_stats.loo(columns[i][None], r_eff=float(efficiency[i]))
+    frame = pd.DataFrame({"elpd": elpd, "p": p, "pareto_k": k}, index=index)
     good = min(1.0 - 1.0 / np.log10(draws), 0.7)
-    return ELPD(
-        "LOO", unit, float(elpd.sum()), _se(elpd), float((lppd - elpd).sum()), frame, good, draws
-    )
+    return ELPD("LOO", unit, float(elpd.sum()), _se(elpd), float(p.sum()), frame, good, draws)
 
 
 def _relative_efficiency(shaped: Array) -> Array:
@@ -182,8 +178,10 @@ def person_log_likelihood(bound: BoundModel, parameters: Array) -> Array:
     v = y[:, layout.only]
     sizes = bound.cluster_sizes[people.clusters].astype(float)
     found = np.empty((len(parameters), len(y)))
+    every = canonical(reduced_form(bound, parameters), layout)
+    transforms, all_roots = coordinates(every.y)
     for i in range(len(parameters)):
-        parts = canonical(reduced_form(bound, parameters[i]), layout)
+        parts = every[i]
         value = np.zeros(len(y))
         if v.shape[1]:
             coefficients, covariance = parts.v.coefficients, parts.v.covariance
@@ -192,7 +190,7 @@ def person_log_likelihood(bound: BoundModel, parameters: Array) -> Array:
             value -= 0.5 * (white**2).sum(axis=0)
             value -= 0.5 * (np.linalg.slogdet(covariance)[1] + v.shape[1] * np.log(2.0 * np.pi))
         if len(layout.both):
-            u, roots = coordinates(parts.y)
+            u, roots = transforms[i], all_roots[i]
             mean = (c @ parts.y.gamma.T)[people.clusters] + np.hstack([x, v]) @ parts.y.slopes.T
             own = (y[:, layout.both] - mean) @ u.T
             sums = np.zeros((bound.clusters, own.shape[1]))

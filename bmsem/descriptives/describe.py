@@ -77,6 +77,8 @@ class Descriptives:
             f"{self.log_likelihood:,.3f} with {self.free_parameters} free parameters",
         ]
         for found in (self.within, self.between):
+            if not len(found.mean):
+                continue
             title = found.level.upper()
             if found.level == "between" or (found.mean != 0).any():
                 lines += [f"\nESTIMATED SAMPLE STATISTICS FOR {title}", "\n  Means"]
@@ -88,12 +90,14 @@ class Descriptives:
                 lines.append(f"\nESTIMATED SAMPLE STATISTICS FOR {title}")
             lines += ["\n  Covariances", _triangle(found.covariance)]
             lines += ["\n  Correlations", _triangle(found.correlation)]
+        lines += [f"note: {note}" for note in self.notes]
+        if not len(self.icc):
+            return "\n".join(lines)
         lines += ["\nESTIMATED INTRACLASS CORRELATIONS", ""]
         shown = self.icc[["icc", "se", "deff", "deft", "effective_n"]].rename(
             columns={"icc": "ICC", "se": "SE", "deff": "DEFF", "deft": "DEFT", "effective_n": "N/DEFF"}
         )
         lines.append(_indent(shown.to_string(float_format="{:.3f}".format)))
-        lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -1,7 +1,8 @@
-"""Lines of the ``define:`` and ``priors:`` blocks."""
+"""Lines of the ``define:``, ``priors:`` and ``standards:`` blocks."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -138,6 +139,31 @@ def read_prior_line(tokens: list[Token]) -> PriorLine:
         "this is not a label or a parameter", place,
         expected="a label, 'y ~ x', 'y ~~ y', 'f =~ y', 'y ~ 1', 'sd(y)' or 'cor(x, y)'",
     )  # fmt: skip
+
+
+def read_standard(tokens: list[Token]) -> tuple[str, float, Place]:
+    """``name = number``: name, number (an expression such as 20/7), and the name's place."""
+    at = next((i for i in range(len(tokens) - 1, -1, -1) if tokens[i].is_op("=")), None)
+    if at is None or at == 0:
+        raise ModelSyntaxError(
+            "this is not a standard", span(tokens), expected="name = number, such as 'tot = 20/7'",
+            hint="A 'standards:' block ends at the next header: without levels put it last.",
+        )  # fmt: skip
+    text, place = text_of(tokens[at + 1 :], tokens[at])
+    expression = parse_expression(text, place)
+    if expression.names():
+        raise ModelSyntaxError(
+            f"a standard is a number, but '{sorted(expression.names())[0]}' is a name", place,
+            expected="a number such as 0.5 or 20/7",
+        )  # fmt: skip
+    value = float(expression.evaluate({}))
+    if not math.isfinite(value) or value == 0.0:
+        raise ModelSyntaxError(
+            f"a standard cannot be {value:g}", place,
+            expected="the smallest effect that would matter, with its sign",
+        )  # fmt: skip
+    name, where = text_of(tokens[:at], tokens[at])
+    return " ".join(name.split()).replace("- >", "->"), value, where
 
 
 def _level(token: Token) -> Level:

@@ -6,7 +6,13 @@ from typing import Literal, cast
 
 from bmsem.errors import ModelSyntaxError, Place, did_you_mean
 from bmsem.expressions import Expression, Name, parse_expression
-from bmsem.language.blocks import read_prior_line, read_transform, span, text_of
+from bmsem.language.blocks import (
+    read_prior_line,
+    read_standard,
+    read_transform,
+    span,
+    text_of,
+)
 from bmsem.language.operators import (
     RELATIONS,
     missing_operator,
@@ -47,8 +53,8 @@ def parse_formula(text: str, source: str = "model") -> ModelSpec:
         ``prior("Normal(0, 1)")*``, ``lower(0)*``, ``upper(1)*``. Blocks ``level: within`` and
         ``level: between``; declarations ``within:``, ``between:``, ``cluster:``; blocks
         ``define:`` (``x2 = log(x)``, ``m = cluster_mean(x)``, ``c = center(x, grandmean)``) and
-        ``priors:`` (``a ~ Normal(0, 1)``, ``between: sd(y) ~ HalfNormal(2)``). A block ends at the
-        next header, ``define:`` also at the first formula. Comments begin with ``#`` or ``!``.
+        ``priors:`` (``a ~ Normal(0, 1)``, ``between: sd(y) ~ HalfNormal(2)``) and ``standards:``
+        (``tot = 20/7``, what an effect must exceed to matter). A block ends at the next header, ``define:`` also at the first formula. Comments begin with ``#`` or ``!``.
     source
         What the text is called in messages.
 
@@ -123,12 +129,15 @@ class _Reader:
         first = tokens[0]
         if len(tokens) > 1 and first.kind == "name" and tokens[1].is_op(":"):
             # In a priors block 'between: y ~ x ~ Normal(0, 1)' names a parameter.
-            prior = self.block == "priors" and found is not None
+            prior = self.block in ("priors", "standards") and found is not None
             if first.is_word(*HEADERS) and not prior:
                 self.header(tokens)
                 return
             if found is None:
                 unknown_header(first)
+        if self.block == "standards" and not any(t.is_op(":=") for t in tokens):
+            self.builder.standard(*read_standard(tokens))
+            return
         if found is None:
             missing_operator(tokens, self.block)
         i, op = found
@@ -163,7 +172,7 @@ class _Reader:
         word = tokens[0].value.lower()
         rest = tokens[2:]
         self.block = None
-        if word in ("define", "priors"):
+        if word in ("define", "priors", "standards"):
             self.block = word
             if rest:
                 raise ModelSyntaxError(

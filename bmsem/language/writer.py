@@ -55,6 +55,9 @@ def write_formula(spec: ModelSpec) -> str:
             lines += [f"level: {level}", *(f"  {line}" for line in body)]
     lines += [f"{_name(d.name)} := {d.expression}" for d in spec.definitions]
     lines += [str(c) for c in spec.constraints]
+    if spec.standards:
+        lines.append("standards:")
+        lines += [f"  {name} = {_number(value)}" for name, value in spec.standards]
     return "\n".join(lines) + "\n"
 
 

@@ -142,6 +142,9 @@ class Regression:
     coefficients: Array
     covariance: Array
 
+    def __getitem__(self, draws: object) -> Regression:
+        return Regression(self.coefficients[draws], self.covariance[draws])  # type: ignore[index]
+
 
 @dataclass(frozen=True)
 class Canonical:
@@ -150,6 +153,9 @@ class Canonical:
     z: Regression
     v: Regression
     y: RandomIntercepts
+
+    def __getitem__(self, draws: object) -> Canonical:
+        return Canonical(self.z[draws], self.v[draws], self.y[draws])
 
 
 def z_cross(data: TwoLevelData, layout: Layout) -> Array:

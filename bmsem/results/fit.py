@@ -2,106 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from bmsem.data import BoundModel
 from bmsem.errors import ModelError
-from bmsem.results.convergence import Convergence, assess
-from bmsem.results.draws import defined_draws, find_draws, row_draws
-from bmsem.results.standardized import r_square_draws, standardized_draws
-from bmsem.results.statistics import summarise
+from bmsem.results.answers import Answers
+from bmsem.results.assessment import Assessment
+from bmsem.results.quantities import KEYS, quantities
+from bmsem.results.standardized import Standardization, r_square_draws, standardized_draws
 from bmsem.results.summary import Summary, summary_table
-from bmsem.spec import ModelSpec, Parameter
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Array = NDArray[np.float64]
+_STANDARDIZED = {
+    "stdyx": "by the standard deviations of predictor and outcome at their level",
+    "stdy": "by the standard deviation of the outcome at its level",
+    "std": "by the standard deviations of factors",
+}
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """A fitted model.
+class Fit(Assessment, Answers):
+    """A fitted model: estimates, convergence, fit, effects, latent quantities, files.
 
-    Attributes
-    ----------
-    bound
-        The model with its data's statistics.
-    priors
-        The table of priors.
-    parameters : (chains, draws, P)
-        Draws of the free parameters, in the order of ``bound.structure.parameters``.
-    sample_stats
-        The sampler's statistics by ArviZ's names, each (chains, draws).
-    settings
-        ``chains``, ``tune``, ``draws``, ``seed``, ``priors``, ``sampler``.
-    timing
-        Seconds: ``compile``, ``sample``, ``total``.
-    title
-        Of the analysis.
-    interval
-        Default kind of interval: ``"hpd"`` or ``"equal"``.
-    complete
-        Whether all draws that were asked for were made.
+    What a fit holds is described in `bmsem.results.base.FitDraws`; everything else is computed when it
+    is first asked for.
+
+    Examples
+    --------
+    >>> print(fit)                                        # doctest: +SKIP
+    >>> print(fit.fit_measures())                         # doctest: +SKIP
+    >>> print(fit.effects("treat", "mvpa"))               # doctest: +SKIP
     """
-
-    bound: BoundModel
-    priors: pd.DataFrame
-    parameters: Array
-    sample_stats: dict[str, NDArray]
-    settings: dict[str, Any]
-    timing: dict[str, float] = field(default_factory=dict)
-    title: str = ""
-    interval: str = "hpd"
-    complete: bool = True
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The model."""
-        return self.bound.spec
-
-    @cached_property
-    def rows(self) -> dict[Parameter, Array]:
-        """Draws (chains, draws) by row of the parameter table."""
-        return row_draws(self.bound, self.parameters)
-
-    @cached_property
-    def defined(self) -> dict[str, Array]:
-        """Draws (chains, draws) of the derived parameters."""
-        return defined_draws(self.spec, self.rows)
-
-    def draws(self, name: str) -> Array:
-        """Draws (chains, draws) of a label, a defined parameter, or a row.
-
-        Raises
-        ------
-        ModelError
-            If nothing has that name.
-
-        Examples
-        --------
-        >>> fit.draws("tot").mean()                       # doctest: +SKIP
-        >>> fit.draws("between: mvpa ~ advant").std()     # doctest: +SKIP
-        """
-        return find_draws(name, self.rows, self.defined)
-
-    @cached_property
-    def convergence(self) -> Convergence:
-        """The verdict on the chains."""
-        own = {p.name: self.parameters[..., p.index] for p in self.bound.structure.parameters}
-        return assess(own, self.sample_stats.get("diverging"), self.complete)
-
-    @property
-    def converged(self) -> bool:
-        """Whether the estimates can be interpreted; see `convergence` for why not."""
-        return self.convergence.converged
 
     def summary(self, width: float = 0.95, interval: str | None = None) -> Summary:
         """Estimates in the layout of Mplus's MODEL RESULTS.
@@ -118,8 +52,7 @@ class Fit:
         ModelError
             If the width or the kind of interval is not one of these.
         """
-        kind = interval or self.interval
-        self._check_interval(width, kind)
+        kind = self._kind(width, interval)
         return summary_table(
             self.spec,
             self.rows,
@@ -129,39 +62,89 @@ class Fit:
             head=self.convergence.lines,
         )
 
-    def standardized(self, width: float = 0.95, interval: str | None = None) -> Summary:
-        """Estimates standardised by the implied standard deviations of their level (STDYX)."""
-        kind = interval or self.interval
-        self._check_interval(width, kind)
-        draws = standardized_draws(self.bound, self.parameters)
+    def standardized(
+        self,
+        width: float = 0.95,
+        interval: str | None = None,
+        how: Standardization = "stdyx",
+    ) -> Summary:
+        """Standardised estimates, by the implied standard deviations of each level.
+
+        ``how`` is ``"stdyx"`` (predictor and outcome), ``"stdy"`` (outcome only, for binary predictors)
+        or ``"std"`` (factors only).
+
+        Raises
+        ------
+        ModelError
+            If ``how`` is unknown, or the interval is.
+        """
+        kind = self._kind(width, interval)
+        if how not in _STANDARDIZED:
+            raise ModelError(
+                f"Unknown standardisation '{how}'. Use 'stdyx', 'stdy' or 'std'."
+            )
+        draws = standardized_draws(self.bound, self.parameters, how)
         spec = self.spec
+        title = f"Standardised estimates ({how.upper()}: {_STANDARDIZED[how]})."
         return summary_table(
             spec,
             {r: draws[r] for r in spec.parameters if r.free},
             {},
             width=width,
             interval=kind,
-            head=("Standardised estimates (STDYX).", *self.convergence.lines),
+            head=(title, *self.convergence.lines),
+            fixed={r: draws[r] for r in spec.parameters if not r.free},
         )
 
     def r_square(self, width: float = 0.95, interval: str | None = None) -> pd.DataFrame:
         """R-square of every endogenous variable: median, SD and interval, by level."""
-        kind = interval or self.interval
-        self._check_interval(width, kind)
+        kind = self._kind(width, interval)
         records = []
         for (level, name), draws in r_square_draws(self.bound, self.parameters).items():
-            found = summarise(draws, width, kind)
-            keys = ("median", "mean", "sd", "lower", "upper")
-            records.append({"level": level, "variable": name, **{k: found[k] for k in keys}})
+            found = quantities(draws.reshape(-1, 1), width, kind).iloc[0]
+            records.append({"level": level, "variable": name, **{k: found[k] for k in KEYS}})
         return pd.DataFrame(records)
+
+    def extend(
+        self,
+        draws: int,
+        *,
+        tune: int | None = None,
+        cores: int | None = None,
+        progress: bool = False,
+    ) -> Fit:
+        """The fit with ``draws`` more draws a chain, each chain going on from its last draw.
+
+        The step size and the mass matrix are adapted anew first (``tune`` discarded draws a chain).
+        An interruption keeps what was drawn until then.
+
+        Parameters
+        ----------
+        draws
+            Additional kept draws of each chain.
+        tune
+            Discarded draws of each chain; by default half of the first fit's, but at least 300.
+
+        Raises
+        ------
+        ModelError
+            If ``draws`` is not positive, or the fit's priors could not be stored.
+
+        Examples
+        --------
+        >>> longer = fit.extend(4000)                     # doctest: +SKIP
+        """
+        from bmsem.results.extension import extend
+
+        return extend(self, draws, tune=tune, cores=cores, progress=progress)
 
     @property
     def data(self) -> xr.DataTree:
         """The draws as a `xarray.DataTree` that ArviZ's functions take as it is.
 
         Groups: ``posterior`` (``paths``, ``loadings``, ``intercepts``, ``variances``,
-        ``covariances``, each with a dimension of its own, and ``defined``), ``sample_stats``, and
-        ``constant_data`` (the sufficient statistics).
+        ``covariances``, each with a dimension of its own, and ``defined``), ``sample_stats``,
+        ``log_likelihood`` (marginal, by cluster), and ``constant_data`` (the sufficient statistics).
         """
         from bmsem.results.storage import to_datatree
 
@@ -191,12 +174,3 @@ class Fit:
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
-
-    @staticmethod
-    def _check_interval(width: float, kind: str) -> None:
-        if not 0.0 < width < 1.0:
-            raise ModelError(
-                f"The width of an interval is between 0 and 1, for instance 0.95, not {width}."
-            )
-        if kind not in ("hpd", "equal"):
-            raise ModelError(f"Unknown interval '{kind}'. Use 'hpd' or 'equal'.")

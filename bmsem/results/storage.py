@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bmsem.data import BoundModel, assemble
+from bmsem.data import BoundModel, People, assemble
 from bmsem.data.statistics import ClusterStatistics
-from bmsem.errors import DataError
+from bmsem.errors import DataError, ModelWarning
 from bmsem.language import parse_formula, write_formula
+from bmsem.priors import PriorTable, prior_table
 from bmsem.results.draws import GROUPS, group_of
 from bmsem.results.fit import Fit
+from bmsem.spec import Prior
 from bmsem.structure import build_structure
 from bmsem.version import __version__
 
 
-def to_datatree(fit: Fit) -> xr.DataTree:
-    """Draws by name, the sampler's statistics, and the data's sufficient statistics."""
+def to_datatree(fit: Fit, log_likelihood: bool = True) -> xr.DataTree:
+    """Draws by name, the sampler's statistics, and the data's sufficient statistics.
+
+    The marginal ``log_likelihood`` by cluster is what `arviz.loo` takes; files do without it.
+    """
     sample_dims = ("chain", "draw")
     chains, draws = fit.parameters.shape[:2]
     base = {"chain": np.arange(chains), "draw": np.arange(draws)}
@@ -45,11 +51,17 @@ def to_datatree(fit: Fit) -> xr.DataTree:
         )
         coords["definition"] = names
     stats = {name: (sample_dims, np.asarray(v)) for name, v in fit.sample_stats.items()}
+    unit = "cluster" if fit.spec.multilevel else "row"
+    labels = _plain_labels(fit.bound.cluster_ids)
     tree = {
         "posterior": xr.Dataset(posterior, coords),
         "sample_stats": xr.Dataset(stats, base),
         "constant_data": _statistics(fit.bound),
     }
+    if log_likelihood:
+        tree["log_likelihood"] = xr.Dataset(
+            {"marginal": ((*sample_dims, unit), fit.log_likelihood)}, {**base, unit: labels}
+        )
     attributes = {
         "bmsem_version": __version__,
         "inference_library": fit.settings.get("sampler", ""),
@@ -61,6 +73,8 @@ def to_datatree(fit: Fit) -> xr.DataTree:
         "interval": fit.interval,
         "complete": int(fit.complete),
         "notes": json.dumps(list(fit.bound.notes)),
+        "prior_table": json.dumps(_prior_record(fit.prior_table)),
+        "indirect": json.dumps(fit.indirect),
         "rows": fit.bound.rows,
     }
     result = xr.DataTree.from_dict(tree)
@@ -74,10 +88,8 @@ def _statistics(bound: BoundModel) -> xr.Dataset:
         "between_outcomes": (("cluster", "between_outcome"), bound.between_outcomes),
         "between_covariates": (("cluster", "between_covariate"), bound.between_covariates),
     }
-    ids = bound.cluster_ids
-    plain = ids if pd.api.types.is_numeric_dtype(ids) else [str(i) for i in ids]
     coords: dict[str, Any] = {
-        "cluster": np.asarray(plain),
+        "cluster": _plain_labels(bound.cluster_ids),
         "between_outcome": list(structure.between_outcomes),
         "between_covariate": list(structure.between_covariates),
     }
@@ -91,14 +103,54 @@ def _statistics(bound: BoundModel) -> xr.Dataset:
             flat.scatter[:, 0],
         )
         coords["member_variable"] = coords["member_variable_2"] = names
+    if bound.people is not None:
+        values["people"] = (("row", "member_variable"), bound.people.values)
+        values["people_cluster"] = (("row",), bound.people.clusters.astype(np.int64))
+        coords["row"] = _plain_labels(bound.people.index)
     return xr.Dataset(values, coords)
+
+
+def _plain_labels(index: pd.Index) -> np.ndarray:
+    """Labels that a file can hold: numbers as they are, everything else as text."""
+    plain = index if pd.api.types.is_numeric_dtype(index) else [str(i) for i in index]
+    return np.asarray(plain)
+
+
+def _prior_record(table: PriorTable | None) -> dict[str, Any] | None:
+    """The priors as plain values; ``None`` if one of them is a PyMC object."""
+    if table is None:
+        return None
+    found = {}
+    for row in table.rows:
+        if row.prior is None:
+            continue
+        if not isinstance(row.prior, Prior):
+            return None
+        prior = row.prior
+        found[row.parameter.full_name] = [prior.distribution, prior.arguments, prior.on]
+    return {"preset": table.preset, "priors": found}
+
+
+def _read_priors(record: dict[str, Any] | None, bound: BoundModel) -> PriorTable | None:
+    if record is None:
+        return None
+    given: dict[str, Any] = {"preset": record["preset"]}
+    for name, (distribution, arguments, on) in record["priors"].items():
+        given[name] = Prior(distribution, tuple((k, v) for k, v in arguments), on)
+    with warnings.catch_warnings():
+        # What there was to say was said when the model was fitted.
+        warnings.simplefilter("ignore", ModelWarning)
+        return prior_table(bound, given)
 
 
 def save(fit: Fit, path: Path) -> Path:
     """Write to a temporary file beside the target, then rename."""
     partial = path.with_name(f".{path.name}.partial")
     try:
-        to_datatree(fit).to_netcdf(partial, engine="h5netcdf")
+        tree = to_datatree(fit, log_likelihood=False)
+        encoding = {"/constant_data": {"people": {"zlib": True, "complevel": 4}}}
+        has_people = "people" in tree["constant_data"]
+        tree.to_netcdf(partial, engine="h5netcdf", encoding=encoding if has_people else None)
         os.replace(partial, path)
     except OSError as error:
         raise DataError(f"'{path}' cannot be written: {error}") from error
@@ -142,6 +194,13 @@ def load(path: str | Path) -> Fit:
             fixed["cluster_mean"].values[:, None],
             fixed["cluster_scatter"].values[:, None],
         )
+    people = None
+    if "people" in fixed:
+        people = People(
+            fixed["people"].values,
+            fixed["people_cluster"].values.astype(np.intp),
+            pd.Index(fixed["row"].values),
+        )
     bound = assemble(
         spec,
         members,
@@ -150,6 +209,7 @@ def load(path: str | Path) -> Fit:
         pd.Index(fixed["cluster"].values, name=spec.cluster),
         int(attributes["rows"]),
         tuple(json.loads(str(attributes["notes"]))),
+        people,
     )
     posterior = tree["posterior"].to_dataset()
     columns = []
@@ -171,4 +231,9 @@ def load(path: str | Path) -> Fit:
         str(attributes["title"]),
         str(attributes["interval"]),
         bool(attributes["complete"]),
+        _read_priors(json.loads(str(attributes.get("prior_table", "null"))), bound),
+        tuple(
+            (target, how, tuple(names))
+            for target, how, names in json.loads(str(attributes.get("indirect", "[]")))
+        ),
     )

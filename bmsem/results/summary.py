@@ -115,11 +115,21 @@ def summary_table(
     width: float = 0.95,
     interval: str = "hpd",
     head: tuple[str, ...] = (),
+    fixed: dict[Parameter, Array] | None = None,
 ) -> Summary:
-    """Summarise every parameter, fixed ones included, in the chapter's order and sections."""
+    """Summarise every parameter, fixed ones included, in the chapter's order and sections.
+
+    ``fixed`` has draws of what becomes of fixed parameters, if they do not stay at their values:
+    standardised, a loading that is fixed at one has a posterior.
+    """
     records = []
     for row in spec.parameters:
-        found = summarise(rows[row], width, interval) if row.free else _fixed(row.fixed or 0.0)
+        if row.free:
+            found = summarise(rows[row], width, interval)
+        elif fixed is not None and row.fixed:
+            found = summarise(fixed[row], width, interval)
+        else:
+            found = _fixed(row.fixed or 0.0)
         records.append(
             {
                 "level": row.level,
@@ -132,7 +142,8 @@ def summary_table(
                 "label": row.label,
                 "fixed": row.fixed,
                 **found,
-                "star": row.free and found["lower"] * found["upper"] > 0,
+                "star": (row.free or (fixed is not None and found["sd"] > 0))
+                and found["lower"] * found["upper"] > 0,
             }
         )
     for name, draws in defined.items():

@@ -17,7 +17,7 @@ from bmsem.likelihood.evaluate import draw_intercepts
 from bmsem.likelihood.kernel import is_cached
 from bmsem.priors import PriorTable
 from bmsem.sampling.compiled import compile_graph
-from bmsem.sampling.starts import initial_point
+from bmsem.sampling.starts import initial_point, point_at
 from bmsem.spec import Prior
 
 Array = NDArray[np.float64]
@@ -81,6 +81,7 @@ def sample(
     max_depth: int = 10,
     progress: bool = True,
     say: Callable[[str], None] | None = None,
+    start_from: Array | None = None,
 ) -> Samples:
     """Draw from the posterior.
 
@@ -96,6 +97,9 @@ def sample(
         ``"nutpie"`` or ``"pymc"``.
     say
         Called with a line of text when something starts that takes a while.
+    start_from : (chains, P)
+        Parameters that each chain starts from, in natural units; by default starting values with
+        noise.
 
     Raises
     ------
@@ -119,11 +123,16 @@ def sample(
     seeds = np.random.SeedSequence(seed)
     chain_seed, recovery_seed = (int(s) for s in seeds.generate_state(2, np.uint32))
     if graph.variables:
-        start = initial_point(graph, bound, table)
-        _require_finite(graph, start, chain_seed)
+        if start_from is None:
+            start = initial_point(graph, bound, table)
+            _require_finite(graph, start, chain_seed)
+            starts = None
+        else:
+            starts = [point_at(graph, bound, values) for values in start_from]
+            start = _constant(starts[0])
         run = _nutpie if sampler == "nutpie" else _pymc
         natural, statistics, seconds, complete = run(
-            graph, bound, table, start, say,
+            graph, bound, table, start, starts, say,
             {"draws": draws, "tune": tune, "chains": chains, "cores": cores, "seed": chain_seed,
              "target_accept": target_accept, "max_depth": max_depth, "progress": progress},
         )  # fmt: skip
@@ -157,6 +166,7 @@ def _nutpie(
     bound: BoundModel,
     table: PriorTable,
     start: Callable[[int | None], Array],
+    starts: list[Array] | None,
     say: Callable[[str], None],
     settings: dict[str, Any],
 ) -> tuple[Array, dict[str, NDArray], dict[str, float], bool]:
@@ -167,32 +177,65 @@ def _nutpie(
     model = replace(compiled.model, initial_point_func=start)
     say(f"Sampling {settings['chains']} chains of {settings['tune']:,} + {settings['draws']:,}")
     begun = time.perf_counter()
-    sampler = nutpie.sample(
-        model,
-        draws=settings["draws"],
-        tune=settings["tune"],
-        chains=settings["chains"],
-        cores=settings["cores"],
-        seed=settings["seed"],
-        target_accept=settings["target_accept"],
-        maxdepth=settings["max_depth"],
-        save_warmup=False,
-        progress_bar=settings["progress"],
-        blocking=False,
-    )
-    complete = True
-    try:
-        tree = sampler.wait()
-    except KeyboardInterrupt:
-        complete = False
-        tree = sampler.abort()
-    except Exception as error:
-        raise SamplingError(
-            f"Sampling failed: {error}. If no starting point was found, give starting values with "
-            f"start(…), or use proper priors (priors='weak')."
-        ) from error
+
+    def launch(model: Any, chains: int, seed: int, progress: bool) -> Any:
+        return nutpie.sample(
+            model,
+            draws=settings["draws"],
+            tune=settings["tune"],
+            chains=chains,
+            cores=settings["cores"] if starts is None else 1,
+            seed=seed,
+            target_accept=settings["target_accept"],
+            maxdepth=settings["max_depth"],
+            save_warmup=False,
+            progress_bar=progress,
+            blocking=False,
+        )
+
+    if starts is None:
+        samplers = [launch(model, settings["chains"], settings["seed"], settings["progress"])]
+    else:
+        # nutpie does not say which chain asks for a starting point: a sampler for each chain keeps
+        # every chain its own.
+        seeds = np.random.SeedSequence(settings["seed"]).generate_state(len(starts))
+        samplers = [
+            launch(replace(model, initial_point_func=_constant(point)), 1, int(seed), False)
+            for point, seed in zip(starts, seeds, strict=True)
+        ]
+    trees, complete = [], True
+    for sampler in samplers:
+        try:
+            trees.append(sampler.wait() if complete else sampler.abort())
+        except KeyboardInterrupt:
+            complete = False
+            trees.append(sampler.abort())
+        except Exception as error:
+            for other in samplers:
+                if other is not sampler:
+                    other.abort()
+            raise SamplingError(
+                f"Sampling failed: {error}. If no starting point was found, give starting values "
+                f"with start(…), or use proper priors (priors='weak')."
+            ) from error
     seconds = {"compile": compiled.seconds, "sample": time.perf_counter() - begun}
-    return *_whole(tree, complete), seconds, complete
+    return *_joined([_whole(tree, complete) for tree in trees]), seconds, complete
+
+
+def _constant(point: Array) -> Callable[[int | None], Array]:
+    return lambda seed=None: point
+
+
+def _joined(
+    parts: list[tuple[Array, dict[str, NDArray]]],
+) -> tuple[Array, dict[str, NDArray]]:
+    """Chains of several samplers as one; an interrupted one may be shorter than the others."""
+    length = min(natural.shape[1] for natural, _ in parts)
+    names = set.intersection(*(set(statistics) for _, statistics in parts))
+    return (
+        np.concatenate([natural[:, :length] for natural, _ in parts]),
+        {k: np.concatenate([s[k][:, :length] for _, s in parts]) for k in sorted(names)},
+    )
 
 
 def _whole(tree: Any, complete: bool) -> tuple[Array, dict[str, NDArray]]:
@@ -222,6 +265,7 @@ def _pymc(
     bound: BoundModel,
     table: PriorTable,
     start: Callable[[int | None], Array],
+    starts: list[Array] | None,
     say: Callable[[str], None],
     settings: dict[str, Any],
 ) -> tuple[Array, dict[str, NDArray], dict[str, float], bool]:
@@ -242,7 +286,10 @@ def _pymc(
             cores=settings["cores"] or 1,
             step=step,
             random_seed=[int(s) for s in seeds],
-            initvals=[_point(graph, start(int(s))) for s in seeds],
+            initvals=[
+                _point(graph, start(int(s)) if starts is None else starts[i])
+                for i, s in enumerate(seeds)
+            ],
             var_names=["parameters"],
             progressbar=settings["progress"],
             compute_convergence_checks=False,

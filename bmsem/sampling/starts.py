@@ -139,6 +139,16 @@ def initial_point(
     return draw
 
 
+def point_at(graph: Graph, bound: BoundModel, values: Array) -> Array:
+    """The sampler's unconstrained point of parameters (P,) in natural units."""
+    return np.concatenate(
+        [
+            _forward(graph.model, graph.model[v.name], _natural(v, values, bound))
+            for v in graph.variables
+        ]
+    )
+
+
 def _natural(variable: GraphVariable, values: Array, bound: BoundModel) -> Array:
     """Starting values in the units of the random variable."""
     own = values[list(variable.indices)]

@@ -64,6 +64,7 @@ def complete(
         tuple((level, name) for level in roles.levels for name in roles.latent[level]),
         statements.cluster,
         tuple(roles.notes),
+        statements.standards,
         statements,
     )
     _check_scales(spec, statements)
@@ -419,6 +420,16 @@ def _check_names(spec: ModelSpec, statements: Statements) -> None:
                     f"{constraint}: {name}",
                     did_you_mean(name, known),
                 )
+    rows = {n for p in spec.parameters for n in (p.name, p.full_name)}
+    for name, _ in spec.standards:
+        if name not in known and name not in rows and "->" not in name:
+            _fail(
+                f"the standard of '{name}' is of something that is not in the model",
+                statements,
+                f"standard: {name}",
+                did_you_mean(name, known | rows) + " Labels, derived parameters, rows such as "
+                "'between: y ~ x' and chains such as 'x -> m -> y' can have one.",
+            )
 
 
 def _fail(

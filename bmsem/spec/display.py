@@ -37,6 +37,9 @@ def describe(spec: ModelSpec) -> str:
     for title, made in (("defined", spec.definitions), ("constraints", spec.constraints)):
         if made:
             lines += [f"  {title}:", *(f"    {item}" for item in made)]
+    if spec.standards:
+        lines.append("  standards of meaningfulness:")
+        lines += [f"    {name} = {value:g}" for name, value in spec.standards]
     lines += [f"  note: {note}" for note in spec.notes]
     return "\n".join(lines)
 

@@ -65,6 +65,7 @@ class Statements:
     levels: tuple[Level, ...] = ()
     places: tuple[tuple[str, Place], ...] = ()
     priors: tuple[PriorStatement, ...] = ()
+    standards: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass
@@ -85,6 +86,7 @@ class StatementBuilder:
     _levels: list[Level] = field(default_factory=list)
     _places: dict[str, Place] = field(default_factory=dict)
     _priors: list[PriorStatement] = field(default_factory=list)
+    _standards: dict[str, float] = field(default_factory=dict)
 
     def level(self, level: Level) -> None:
         """A level block was opened."""
@@ -172,6 +174,14 @@ class StatementBuilder:
     ) -> None:
         """Give a prior to a label or to a parameter by its key."""
         self._priors.append(PriorStatement(target, prior, place))
+
+    def standard(self, name: str, value: float, place: Place | None = None) -> None:
+        """Say what an effect must exceed to matter."""
+        if name in self._standards:
+            self._fail(f"'{name}' has two standards", place, "Keep one of them.")
+        self._standards[name] = value
+        if place is not None:
+            self._places.setdefault(f"standard: {name}", place)
 
     def constrain(self, constraint: Constraint, uses: Mapping[str, Place] | None = None) -> None:
         """Add a constraint; ``uses`` says where it names each label."""
@@ -264,6 +274,7 @@ class StatementBuilder:
             tuple(self._levels),
             tuple(self._places.items()),
             tuple(self._priors),
+            tuple(self._standards.items()),
         )
 
     @staticmethod

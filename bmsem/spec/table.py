@@ -189,6 +189,8 @@ class ModelSpec:
         Factors, with their level.
     notes
         What was filled in or inferred that the user should know.
+    standards
+        What an effect must exceed to matter, by the effect's name.
     """
 
     parameters: tuple[Parameter, ...]
@@ -203,6 +205,7 @@ class ModelSpec:
     latent: tuple[tuple[Level, str], ...] = ()
     cluster: str | None = None
     notes: tuple[str, ...] = ()
+    standards: tuple[tuple[str, float], ...] = ()
     statements: Statements | None = field(default=None, repr=False)
 
     @property
@@ -262,6 +265,7 @@ class ModelSpec:
             frozenset(self.between_only),
             frozenset(self.latent),
             self.cluster,
+            self.standards,
         )
 
     def __eq__(self, other: object) -> bool:

@@ -114,8 +114,6 @@ class MplusInput:
         parts = []
         if "COMPLEX" in self.type:
             parts.append("TYPE = COMPLEX (clusters as a nuisance, robust standard errors)")
-        if self.basic:
-            parts.append("TYPE = TWOLEVEL BASIC (descriptive statistics)")
         for name, listed in (("CATEGORICAL", self.categorical), ("COUNT", self.count)):
             if listed:
                 parts.append(f"{name} outcomes: {', '.join(listed)}")

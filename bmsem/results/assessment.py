@@ -1,0 +1,373 @@
+"""The part of a fit that asks whether the model can be believed; everything on demand."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bmsem.criteria.cross_validation import ELPD, Unit, person_log_likelihood, psis_loo, waic
+from bmsem.criteria.deviance import DIC, conditional_dic, marginal_dic, marginal_log_likelihood
+from bmsem.criteria.indices import INDICES, ChiSquare, fit_indices
+from bmsem.criteria.level_moments import LevelMoments, level_moments
+from bmsem.criteria.predictive import PredictiveDraws, predictive_draws, spaced
+from bmsem.errors import DataError, ModelError
+from bmsem.likelihood.canonical import layout_of, observed_data, reduced_from
+from bmsem.likelihood.reduced import reduced_form
+from bmsem.likelihood.unrestricted import Unrestricted, unrestricted
+from bmsem.results.base import FitDraws
+from bmsem.results.convergence import (
+    Convergence,
+    assess,
+    kolmogorov_smirnov,
+    psr_by_iteration,
+)
+from bmsem.results.moment_tables import checks_frame, lead, moments_frame
+from bmsem.results.null_model import null_chi_squares, part_chi_squares
+from bmsem.results.predictive import PosteriorPredictive
+from bmsem.results.quantities import KEYS, quantities
+from bmsem.results.standardized import total_moments
+from bmsem.results.tables import Table
+from bmsem.spec import Level
+
+Array = NDArray[np.float64]
+
+# Numbers that leave-one-person-out may hold at a time.
+_PERSON_LIMIT = 40_000_000
+
+
+class Assessment(FitDraws):
+    """Convergence, predictive checks, information criteria, fit indices, residuals."""
+
+    @cached_property
+    def _own_draws(self) -> dict[str, Array]:
+        return {p.name: self.parameters[..., p.index] for p in self.bound.structure.parameters}
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """The verdict on the chains."""
+        return assess(self._own_draws, self.sample_stats, self.complete)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the estimates can be interpreted; see `convergence` for why not."""
+        return self.convergence.converged
+
+    def tech8(self, points: int = 20) -> Table:
+        """PSR by iteration, the largest and whose it is, as Mplus prints it.
+
+        Empty for a single chain, where it is not defined.
+        """
+        return Table(
+            psr_by_iteration(self._own_draws, points),
+            "Potential scale reduction by iteration (second half of each chain)",
+            () if self.parameters.shape[0] > 1 else ("PSR needs at least two chains.",),
+        )
+
+    def kolmogorov_smirnov(self) -> Table:
+        """Comparison of the chains' distributions, a row a parameter; see the function of that name."""
+        frame = kolmogorov_smirnov(self._own_draws)
+        low = frame[frame["p_adjusted"] < 0.05]["parameter"].tolist()
+        note = (
+            f"The chains differ in: {', '.join(low)}."
+            if low
+            else "No parameter's chains differ (adjusted p below 0.05)."
+        )
+        if not len(frame):
+            note = "Chains can be compared from two chains of eight draws on."
+        return Table(frame, "Kolmogorov-Smirnov tests between chains", (note,))
+
+    # -- the observed data --------------------------------------------------------------------
+
+    @cached_property
+    def unrestricted(self) -> Unrestricted:
+        """The unrestricted two-level model (H1) of the model's variables, covariates conditioned on."""
+        return unrestricted(observed_data(self.bound)[None], layout_of(self.bound), 1e-11)
+
+    @property
+    def log_likelihood_h1(self) -> float:
+        """Largest log-likelihood of the unrestricted model."""
+        return float(self.unrestricted.value[0])
+
+    @cached_property
+    def _observed_moments(self) -> dict[Level, LevelMoments]:
+        found = reduced_from(self.unrestricted.parts, layout_of(self.bound))[0]
+        return {level: level_moments(self.bound, level, found) for level in self.spec.levels}
+
+    # -- predictive checks --------------------------------------------------------------------
+
+    @cached_property
+    def _predictive(self) -> PredictiveDraws:
+        seed = self.settings.get("seed")
+        return predictive_draws(self.bound, self.flat_parameters, None, 0 if seed is None else seed)
+
+    def ppp(self, draws: int | None = None, seed: int | None = None) -> PosteriorPredictive:
+        """Posterior predictive p-value of the likelihood-ratio chi-square, overall and by level.
+
+        PPP is the share of draws in which data replicated from the model fit it worse than the data
+        do; near 0.5 if the model fits, near 0 if it does not. For one level the other one is
+        unrestricted. Replicates have the data's cluster sizes and covariates. Source and formula:
+        `bmsem.criteria.discrepancy`. Mplus also replicates the covariates, which adds their means
+        and variances to the chi-square and widens its interval a little.
+
+        Parameters
+        ----------
+        draws
+            How many posterior draws to use, evenly spaced; by default all, or as many as take a few
+            seconds for very large or very unbalanced data.
+        seed
+            Of the replicates; by default that of the fit.
+
+        Examples
+        --------
+        >>> fit.ppp().value                 # doctest: +SKIP
+        >>> fit.ppp().table                 # doctest: +SKIP
+        """
+        return PosteriorPredictive(self._predictive_at(draws, seed))
+
+    def _predictive_at(self, draws: int | None, seed: int | None) -> PredictiveDraws:
+        if draws is None and seed is None:
+            return self._predictive
+        if draws is not None and draws < 1:
+            raise ModelError(f"draws must be at least 1, not {draws}.")
+        return predictive_draws(self.bound, self.flat_parameters, draws, seed or 0)
+
+    def predictive_checks(self, width: float = 0.95, interval: str | None = None) -> Table:
+        """Every within and between mean, variance and correlation against its replicates.
+
+        Each row has the observed value (maximum likelihood under the unrestricted model), median and
+        interval of the replicated ones, and ``ppp``, the share of replicates above the observed
+        value: near 0 or 1 where the model does not reproduce it. Moments of covariates alone are
+        left out.
+        """
+        kind = self._kind(width, interval)
+        found = self._predictive
+        frames = [
+            checks_frame(self.bound.structure, level, found, width, kind) for level in self.spec.levels
+        ]
+        frame = pd.concat(frames, ignore_index=True)
+        extreme = frame[(frame["ppp"] < 0.025) | (frame["ppp"] > 0.975)]
+        note = (
+            f"{len(extreme)} of {len(frame)} moments are outside of the central 95% of their "
+            f"replicates."
+        )
+        return Table(frame, "Posterior predictive checks of single moments", (note,))
+
+    # -- information criteria -----------------------------------------------------------------
+
+    @cached_property
+    def _log_likelihood(self) -> Array:
+        """Marginal, by cluster (by row without levels): (chains * draws, J)."""
+        return marginal_log_likelihood(self.bound, self.flat_parameters)
+
+    @property
+    def log_likelihood(self) -> Array:
+        """Marginal log-likelihood of each cluster (each row, without levels): (chains, draws, J)."""
+        return self._log_likelihood.reshape(*self.parameters.shape[:2], -1)
+
+    @cached_property
+    def dic_marginal(self) -> DIC:
+        """Marginal DIC: cluster effects and factors integrated out. The one to compare models by."""
+        return marginal_dic(self.bound, self.flat_parameters, self._log_likelihood)
+
+    @cached_property
+    def dic_conditional(self) -> DIC | None:
+        """Conditional DIC: given the cluster effects, as Mplus prints it; ``None`` without levels."""
+        return conditional_dic(self.bound, self.flat_parameters)
+
+    def dic(self, kind: str = "marginal") -> DIC:
+        """A deviance information criterion, ``"marginal"`` or ``"conditional"`` (Mplus's).
+
+        Raises
+        ------
+        ModelError
+            If the kind is unknown, or the conditional one is asked of a model without levels.
+        """
+        if kind == "marginal":
+            return self.dic_marginal
+        if kind != "conditional":
+            raise ModelError(f"Unknown DIC '{kind}'. Use 'marginal' or 'conditional'.")
+        found = self.dic_conditional
+        if found is None:
+            raise ModelError("A model without levels has no cluster effects to condition on.")
+        return found
+
+    def waic(self) -> ELPD:
+        """WAIC with the cluster as the unit (the row, in a model without levels)."""
+        return waic(self._log_likelihood, self.bound.cluster_ids, self._unit)
+
+    def loo(self, unit: str | None = None) -> ELPD:
+        """PSIS-LOO by ``"cluster"`` (default) or by ``"person"``, with Pareto k.
+
+        Leaving out a cluster asks how well a new cluster is predicted; leaving out a person how well
+        a new person of a known cluster is. The two are not comparable.
+
+        Raises
+        ------
+        ModelError
+            If the unit is unknown.
+        DataError
+            If there are fewer than 25 draws, or no rows of the data for ``"person"``.
+        """
+        chains = self.parameters.shape[0]
+        default = self._unit
+        if unit is None or unit == default:
+            return self._cluster_loo
+        if unit != "person" or default != "cluster":
+            expected = "'cluster' or 'person'" if default == "cluster" else "'row'"
+            raise ModelError(f"Unknown unit '{unit}' of LOO. Use {expected}.")
+        people = self.bound.people
+        if people is None:
+            raise DataError("Leaving out one person needs the rows of the data; this fit has none.")
+        total = self.parameters.shape[1]
+        per_chain = max(1, min(total, _PERSON_LIMIT // (len(people.values) * chains)))
+        kept = spaced(total, per_chain)
+        thinned = self.parameters[:, kept].reshape(-1, self.parameters.shape[-1])
+        values = person_log_likelihood(self.bound, thinned)
+        return psis_loo(values, people.index, "person", chains)
+
+    @cached_property
+    def _cluster_loo(self) -> ELPD:
+        chains = self.parameters.shape[0]
+        return psis_loo(self._log_likelihood, self.bound.cluster_ids, self._unit, chains)
+
+    @property
+    def _unit(self) -> Unit:
+        return "cluster" if self.spec.multilevel else "row"
+
+    # -- fit indices --------------------------------------------------------------------------
+
+    def fit_indices(
+        self, width: float = 0.9, interval: str | None = None, null: bool = True
+    ) -> Table:
+        """BRMSEA, BGammaHat, BCFI and BTLI with intervals, overall and by level.
+
+        Definitions, sources, and what N and J are taken for: `bmsem.criteria.indices`. BCFI and BTLI
+        need draws of the null model of uncorrelated outcomes, which is sampled on first use
+        (about two seconds); ``null=False`` leaves them out.
+        """
+        kind = self._kind(width, interval)
+        own = part_chi_squares(self.bound, self.flat_parameters, self._predictive.observed)
+        base = self._null_chi_squares if null else {}
+        records = []
+        for part, chi in own.items():
+            found = fit_indices(chi, base.get(part))
+            for name in INDICES:
+                if null or name in ("BRMSEA", "BGammaHat"):
+                    values = quantities(found[name].reshape(-1, 1), width, kind).iloc[0]
+                    records.append({"part": part, "index": name, **{k: values[k] for k in KEYS}})
+        notes = tuple(
+            f"{part}: p* = {chi.moments} moments, p_D = {chi.p_d:.1f}, n = {chi.n:,.0f}"
+            + (": no degrees of freedom are left" if chi.moments <= chi.p_d else "")
+            for part, chi in own.items()
+        )
+        return Table(pd.DataFrame(records), "Bayesian fit indices (DevM)", notes)
+
+    @cached_property
+    def _null_chi_squares(self) -> dict[str, ChiSquare]:
+        preset = self.prior_table.preset if self.prior_table is not None else "weak"
+        return null_chi_squares(self.bound, preset)
+
+    # -- implied against observed -------------------------------------------------------------
+
+    def residuals(self, width: float = 0.95, interval: str | None = None) -> Table:
+        """Implied against observed moments, as Mplus's RESIDUAL.
+
+        A row an element: ``level``, ``moment`` (mean, covariance, correlation), ``variable``,
+        ``with``, ``observed`` (maximum likelihood under the unrestricted model), the posterior of the
+        implied value, and ``difference`` = observed - median.
+        """
+        kind = self._kind(width, interval)
+        reduced = reduced_form(self.bound, self.flat_parameters)
+        frames = []
+        for level in self.spec.levels:
+            implied = level_moments(self.bound, level, reduced)
+            observed = self._observed_moments[level]
+            frame = moments_frame(implied, level, width, kind)
+            known = moments_frame(LevelMoments.join([lead(observed)]), level, width, kind)
+            frame.insert(4, "observed", known["median"].to_numpy())
+            frame["difference"] = frame["observed"] - frame["median"]
+            frames.append(frame)
+        return Table(
+            pd.concat(frames, ignore_index=True), "Implied and observed moments (RESIDUAL)"
+        )
+
+    def implied(self, width: float = 0.95, interval: str | None = None) -> Table:
+        """Implied moments of observed and latent variables by level, as Mplus's TECH4."""
+        kind = self._kind(width, interval)
+        frames = [
+            moments_frame(total_moments(self.bound, level, self.flat_parameters), level, width, kind)
+            for level in self.spec.levels
+        ]
+        return Table(pd.concat(frames, ignore_index=True), "Implied moments (TECH4)")
+
+    def icc(self, width: float = 0.95, interval: str | None = None) -> Table:
+        """Intraclass correlations with intervals, from the model's implied variances.
+
+        ``icc``: between over total variance; ``given covariates``: of what the covariates conditioned
+        on leave (for instance after the treatment's effect). For an unrestricted model's, by
+        maximum likelihood, see `bmsem.describe`; for those of data without a model `bmsem.icc`.
+        """
+        kind = self._kind(width, interval)
+        if not self.spec.multilevel:
+            raise ModelError("A model without levels has no intraclass correlations.")
+        records = []
+        reduced = reduced_form(self.bound, self.flat_parameters)
+        within, between = (level_moments(self.bound, k, reduced) for k in ("within", "between"))
+        structure = self.bound.structure
+        first = len(structure.between_outcomes)
+        for i, name in enumerate(structure.outcomes):
+            if name in self.spec.within_only:
+                continue
+            inside = within.covariance[:, i, i]
+            place = between.names.index(name)
+            outside = between.covariance[:, place, place]
+            left = reduced.between_covariance[:, first + i, first + i]
+            left_in = reduced.within_covariance[:, i, i]
+            observed_in = self._observed_moments["within"].covariance[i, i]
+            observed_out = self._observed_moments["between"].covariance[place, place]
+            ml = observed_out / (observed_out + observed_in)
+            for what, top, rest in (
+                ("icc", outside, inside),
+                ("given covariates", left, left_in),
+            ):
+                values = quantities((top / (top + rest)).reshape(-1, 1), width, kind).iloc[0]
+                records.append(
+                    {"variable": name, "what": what, **{k: values[k] for k in KEYS},
+                     "ml": ml if what == "icc" else np.nan}
+                )  # fmt: skip
+        return Table(pd.DataFrame(records), "Intraclass correlations")
+
+    def fit_measures(self) -> Table:
+        """PPP, both DICs, WAIC and LOO in one table, as Mplus's MODEL FIT INFORMATION."""
+        records = []
+        ppp = self.ppp().table
+        for row in ppp.to_dict("records"):
+            what = "PPP" if row["part"] == "overall" else f"PPP, {row['part']} level"
+            records.append({"measure": what, "value": row["ppp"], "detail": (
+                f"chi-square difference, 95%: [{row['lower']:.3f}, {row['upper']:.3f}]"
+            )})  # fmt: skip
+        for found in (self.dic_marginal, self.dic_conditional):
+            if found is None:
+                continue
+            detail = f"effective parameters {found.p_d:.1f}; " + (
+                "cluster effects integrated out"
+                if found.kind == "marginal"
+                else "given the cluster effects, as Mplus prints it"
+            )
+            records.append(
+                {"measure": f"DIC, {found.kind}", "value": found.dic, "detail": detail}
+            )
+        notes: list[str] = []
+        criteria = [self.waic()]
+        if self.parameters.shape[0] * self.parameters.shape[1] >= 25:
+            criteria.append(self.loo())
+        for elpd in criteria:
+            records.append(
+                {"measure": f"{'PSIS-LOO' if elpd.method == 'LOO' else 'WAIC'} by {elpd.unit}",
+                 "value": elpd.ic, "detail": f"effective parameters {elpd.p:.1f}; elpd {elpd.elpd:,.2f}"}
+            )  # fmt: skip
+            notes += elpd.lines[1:]
+        return Table(pd.DataFrame(records), "Model fit", tuple(notes))

@@ -1,0 +1,108 @@
+"""The draws of a fit and what identifies them; the other parts of `Fit` build on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bmsem.data import BoundModel
+from bmsem.errors import ModelError
+from bmsem.priors import PriorTable
+from bmsem.results.draws import defined_draws, find_draws, row_draws
+from bmsem.spec import ModelSpec, Parameter
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class FitDraws:
+    """Draws of a fitted model's parameters.
+
+    Attributes
+    ----------
+    bound
+        The model with its data's statistics.
+    priors
+        The table of priors, as a data frame.
+    parameters : (chains, draws, P)
+        Draws of the free parameters, in the order of ``bound.structure.parameters``.
+    sample_stats
+        The sampler's statistics by ArviZ's names, each (chains, draws).
+    settings
+        ``chains``, ``tune``, ``draws``, ``seed``, ``priors``, ``sampler``.
+    timing
+        Seconds: ``compile``, ``sample``, ``total``.
+    title
+        Of the analysis.
+    interval
+        Default kind of interval: ``"hpd"`` or ``"equal"``.
+    complete
+        Whether all draws that were asked for were made.
+    prior_table
+        The priors as the sampler takes them; ``None`` if they could not be stored.
+    indirect
+        Effects that the model's text asks for: (target, ``"IND"`` or ``"VIA"``, variables).
+    """
+
+    bound: BoundModel
+    priors: pd.DataFrame
+    parameters: Array
+    sample_stats: dict[str, NDArray]
+    settings: dict[str, Any]
+    timing: dict[str, float] = field(default_factory=dict)
+    title: str = ""
+    interval: str = "hpd"
+    complete: bool = True
+    prior_table: PriorTable | None = None
+    indirect: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model."""
+        return self.bound.spec
+
+    @property
+    def flat_parameters(self) -> Array:
+        """Draws (chains * draws, P), one chain after the other."""
+        return self.parameters.reshape(-1, self.parameters.shape[-1])
+
+    @cached_property
+    def rows(self) -> dict[Parameter, Array]:
+        """Draws (chains, draws) by row of the parameter table."""
+        return row_draws(self.bound, self.parameters)
+
+    @cached_property
+    def defined(self) -> dict[str, Array]:
+        """Draws (chains, draws) of the derived parameters."""
+        return defined_draws(self.spec, self.rows)
+
+    def draws(self, name: str) -> Array:
+        """Draws (chains, draws) of a label, a defined parameter, or a row.
+
+        Raises
+        ------
+        ModelError
+            If nothing has that name.
+
+        Examples
+        --------
+        >>> fit.draws("tot").mean()                       # doctest: +SKIP
+        >>> fit.draws("between: mvpa ~ advant").std()     # doctest: +SKIP
+        """
+        return find_draws(name, self.rows, self.defined)
+
+    def _kind(self, width: float, kind: str | None) -> str:
+        """The kind of interval to use, checked."""
+        kind = kind or self.interval
+        if not 0.0 < width < 1.0:
+            raise ModelError(
+                f"The width of an interval is between 0 and 1, for instance 0.95, not {width}."
+            )
+        if kind not in ("hpd", "equal"):
+            raise ModelError(f"Unknown interval '{kind}'. Use 'hpd' or 'equal'.")
+        return kind
