@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from bmsem.results import Fit
 
 
+OUTPUTS = (
+    "stdyx", "stdy", "std", "residual", "sampstat", "tech1", "tech4", "tech8", "indices", "icc",
+    "effects", "indirect", "standards",
+)  # fmt: skip
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     parser = _parser()
@@ -97,6 +103,17 @@ def _sampling_options(parser: argparse.ArgumentParser) -> None:
         "--priors", choices=("weak", "mplus", "blavaan"),
         help="default: mplus for an input file, weak for formula text",
     )  # fmt: skip
+    parser.add_argument(
+        "--until", metavar="CONDITIONS",
+        help="go on until they are met, for example 'psr<1.01, ess>400'",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-draws", type=int, default=20_000, help="limit of --until a chain, default: 20000"
+    )
+    parser.add_argument(
+        "--output", nargs="+", choices=OUTPUTS, default=None, metavar="NAME",
+        help=f"further output: {', '.join(OUTPUTS)}; default: what an input file's OUTPUT asks for",
+    )  # fmt: skip
     parser.add_argument("--sampler", choices=("nutpie", "pymc"), default="nutpie")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all results as JSON")
     parser.add_argument("--save", type=Path, metavar="OUT.nc", help="write the draws as NetCDF")
@@ -120,8 +137,29 @@ def _load(options: argparse.Namespace) -> tuple[Model, Any]:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.file.suffix.lower() == ".inp" and options.file.is_file():
+        from bmsem.language.mplus import parse_mplus
+
+        text = options.file.read_text(encoding="utf-8-sig", errors="replace")
+        given = parse_mplus(text, source=options.file.name)
+        if given.basic:
+            return _describe(options)
     loaded, data = _load(options)
     return _fit(loaded, data, options.cluster, options)
+
+
+def _describe(options: argparse.Namespace) -> int:
+    """TYPE = TWOLEVEL BASIC: descriptive statistics, nothing is sampled."""
+    from bmsem.descriptives import describe
+
+    if options.save is not None:
+        raise ModelError("TYPE = TWOLEVEL BASIC makes no draws: leave --save out.")
+    found = describe(options.file)
+    print(found)
+    if options.json is not None:
+        _write_json({"bmsem": __version__, "descriptives": found.to_json()}, options.json)
+        print(f"Results: {options.json}")
+    return 0
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -163,17 +201,68 @@ def _fit(loaded: Model, data: Any, cluster: str | None, options: argparse.Namesp
         chains=options.chains,
         seed=options.seed,
         sampler=options.sampler,
+        until=options.until,
+        max_draws=options.max_draws,
         progress=_progress,
     )
     for note in fit.bound.notes:
         print(f"note: {note}")
     print(_report(fit))
+    for section in sections(fit, _wanted(loaded, options.output)):
+        print(f"\n{section}")
     if options.save is not None:
         print(f"Draws: {fit.save(options.save)}")
     if options.json is not None:
-        _write_json(fit, options.json)
+        _write_json(fit.to_json(), options.json)
         print(f"Results: {options.json}")
     return 0 if fit.converged else 1
+
+
+def _wanted(loaded: Model, asked: Sequence[str] | None) -> list[str]:
+    """Names of further output: what the command line asks for, else what the input file does."""
+    if asked is not None:
+        return list(dict.fromkeys(asked))
+    found: list[str] = []
+    for name, arguments in loaded.outputs:
+        if name == "STANDARDIZED":
+            found += [a.lower() for a in arguments] or ["stdyx", "stdy", "std"]
+        else:
+            found.append(name.lower())
+    if loaded.indirect:
+        found.append("indirect")
+    if loaded.spec.standards:
+        found.append("standards")
+    return [name for name in dict.fromkeys(found) if name in OUTPUTS]
+
+
+def sections(fit: Fit, wanted: Sequence[str]) -> list[str]:
+    """Further output of a fit as text, a section a name."""
+    found = [str(fit.fit_measures())]
+    for name in wanted:
+        match name:
+            case "stdyx" | "stdy" | "std":
+                found.append(str(fit.standardized(how=name)))
+            case "residual":
+                found += [str(fit.residuals()), str(fit.predictive_checks())]
+            case "sampstat":
+                found.append(str(fit.sample_statistics()))
+            case "tech1":
+                found.append(str(fit.parameter_specification()))
+            case "tech4":
+                found.append(str(fit.implied()))
+            case "tech8":
+                found += [str(fit.tech8()), str(fit.kolmogorov_smirnov())]
+            case "indices":
+                found.append(str(fit.fit_indices()))
+            case "icc":
+                found.append(str(fit.icc()))
+            case "effects":
+                found += [str(fit.contextual_effects()), str(fit.effect_sizes())]
+            case "indirect":
+                found += [str(table) for table in fit.indirect_effects()]
+            case "standards":
+                found.append(str(fit.meaningfulness()))
+    return found
 
 
 def _progress(line: str) -> None:
@@ -201,9 +290,9 @@ def _report(fit: Fit) -> str:
     return "\n".join(lines)
 
 
-def _write_json(fit: Fit, path: Path) -> None:
+def _write_json(found: dict[str, Any], path: Path) -> None:
     """The file appears complete or not at all."""
-    text = json.dumps(fit.to_json(), indent=1)
+    text = json.dumps(found, indent=1)
     descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -26,10 +26,10 @@ def compare(fits: Mapping[str, Fit]) -> Table:
     Returns
     -------
     Table
-        ``elpd_loo`` and its standard error, ``elpd_difference`` to the best model and the standard error of
-        that difference, computed from the differences cluster by cluster (Vehtari, Gelman & Gabry
-        2017, Statistics and Computing 27, equation 24), ``p_loo``, ``waic``, ``dic_marginal`` and
-        ``dic_conditional`` (the one that Mplus prints).
+        ``elpd_loo`` and its standard error, ``elpd_difference`` to the best model and the standard
+        error of that difference, computed from the differences cluster by cluster (Vehtari, Gelman
+        & Gabry 2017, Statistics and Computing 27, equation 24), ``p_loo``, ``waic``,
+        ``dic_marginal`` and ``dic_conditional`` (the one that Mplus prints).
 
     Raises
     ------

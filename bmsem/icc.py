@@ -43,8 +43,8 @@ def icc(
     by
         A column (treatment arm, say): intraclass correlations of each of its values apart.
     after
-        Cluster-level covariates whose effects are taken out first; the Bayesian and ``ml`` figures are then
-        those of the residuals, the moment estimates are left out.
+        Cluster-level covariates whose effects are taken out first; the Bayesian and ``ml`` figures
+        are then those of the residuals, the moment estimates are left out.
     bayes
         Whether to add the posterior: a random-intercept model is sampled for each.
     priors, draws, seed
@@ -55,10 +55,10 @@ def icc(
     Returns
     -------
     Table
-        A row a variable (and arm): ``ml``, ``anova`` (ICC(1)), ``double_entry`` (Fisher's), ``reliability``
-        (ICC(2), of a cluster mean), ``bayes`` with ``sd``, ``lower``, ``upper``; ``deff`` and ``deft`` from the
-        Bayesian estimate if there is one, else from ``ml``. Definitions:
-        `bmsem.descriptives.intraclass`.
+        A row a variable (and arm): ``ml``, ``anova`` (ICC(1)), ``double_entry`` (Fisher's),
+        ``reliability`` (ICC(2), of a cluster mean), ``bayes`` with ``sd``, ``lower``, ``upper``;
+        ``deff`` and ``deft`` from the Bayesian estimate if there is one, else from ``ml``.
+        Definitions: `bmsem.descriptives.intraclass`.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def icc(
     --------
     >>> frame = {"y": [5, 6, 3, 2, 7, 9, 2, 2], "group": [1, 1, 2, 2, 3, 3, 4, 4]}
     >>> icc(frame, "group", "y", bayes=False).frame["ml"].round(3).to_list()
-    [0.828]
+    [0.88]
     """
     from bmsem.results.tables import Table
 

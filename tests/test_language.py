@@ -206,12 +206,11 @@ def test_table_25_9_interaction_and_last_semicolon():
 
 
 def test_tables_that_ask_for_something_else():
-    for name, what in (("table_25_2", "COMPLEX"), ("table_25_10", "COMPLEX"),
-                       ("table_25_4", "BASIC"), ("table_25_7", "BASIC")):  # fmt: skip
-        given = listing(name)
-        assert what in given.type
-        with pytest.raises(bmsem.NotSupportedError, match=what):
-            given.require_estimable()
+    for name in ("table_25_2", "table_25_10"):
+        with pytest.raises(bmsem.NotSupportedError, match="COMPLEX"):
+            listing(name).require_estimable()
+    for name in ("table_25_4", "table_25_7"):
+        assert listing(name).basic
     assert str(listing("table_25_2").indirect[0]) == "mvpa IND treat"
     assert listing("table_25_10").transforms[-1].function == "center_groupmean"
 

@@ -2,8 +2,8 @@
 
 The unit is the cluster (the prediction of a new cluster), with its log-likelihood integrated over
 everything latent: conditioning on cluster effects would ask a question of its own and makes the
-approximations unreliable (Merkle, Furr & Rabe-Hesketh 2019, Psychometrika 84, 802-829). The second choice
-is one person: the prediction of a person given the rest of the cluster.
+approximations unreliable (Merkle, Furr & Rabe-Hesketh 2019, Psychometrika 84, 802-829). The second
+choice is one person: the prediction of a person given the rest of the cluster.
 """
 
 from __future__ import annotations
@@ -174,7 +174,9 @@ def person_log_likelihood(bound: BoundModel, parameters: Array) -> Array:
     y = people.values[:, :p] - shift[q - p : q]
     x = people.values[:, p:] - shift[q + 1 + k :]
     z = bound.between_outcomes - shift[: q - p]
-    c = np.hstack([np.ones((bound.clusters, 1)), bound.between_covariates - shift[q + 1 : q + 1 + k], z])
+    c = np.hstack(
+        [np.ones((bound.clusters, 1)), bound.between_covariates - shift[q + 1 : q + 1 + k], z]
+    )
     v = y[:, layout.only]
     sizes = bound.cluster_sizes[people.clusters].astype(float)
     found = np.empty((len(parameters), len(y)))

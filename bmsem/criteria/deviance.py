@@ -183,4 +183,3 @@ def _deviance(
             spread = slopes[:, None] @ covariance @ np.swapaxes(slopes, -1, -2)[:, None]
             value += np.einsum("g,dab,dgab->d", counts, inverse, spread, optimize=True)
     return value
-

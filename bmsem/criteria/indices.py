@@ -1,20 +1,20 @@
 """Bayesian counterparts of RMSEA, gamma-hat, CFI and TLI, draw by draw.
 
-With D the chi-square of `bmsem.criteria.discrepancy` at a draw, p* the number of moments (the unrestricted
-model's parameters) and p_D = mean(D) - D(posterior mean), the "DevM" indices of Garnier-Villarreal &
-Jorgensen (2020, Psychological Methods 25, 46-70; Hoofs, van de Schoot, Jansen & Kant 2018,
-Educational and Psychological Measurement 78, 537-568, for the RMSEA) take D - p_D as the chi-square and
-p* - p_D as its degrees of freedom:
+With D the chi-square of `bmsem.criteria.discrepancy` at a draw, p* the number of moments (the
+unrestricted model's parameters) and p_D = mean(D) - D(posterior mean), the "DevM" indices of
+Garnier-Villarreal & Jorgensen (2020, Psychological Methods 25, 46-70; Hoofs, van de Schoot, Jansen
+& Kant 2018, Educational and Psychological Measurement 78, 537-568, for the RMSEA) take D - p_D as
+the chi-square and p* - p_D as its degrees of freedom:
 
     noncentrality = max(0, D - p*)          BRMSEA    = sqrt(noncentrality / (n (p* - p_D)))
     BGammaHat = m / (m + 2 noncentrality / n)
     BCFI = 1 - noncentrality / noncentrality_0
     BTLI = [ (D_0 - p_D0) / (p* - p_D0) - (D - p_D) / (p* - p_D) ] / [ (D_0 - p_D0) / (p* - p_D0) - 1 ]
 
-m variables, 0 the null model of uncorrelated outcomes. Covariates are conditioned on: coefficients on them
-count among the moments, and the null model has none. n is the number of rows N overall, N - J within and
-J between clusters, which is what a level's covariance matrix is estimated from (Ryu & West 2009, Structural
-Equation Modeling 16, 583-601).
+m variables, 0 the null model of uncorrelated outcomes. Covariates are conditioned on: coefficients
+on them count among the moments, and the null model has none. n is the number of rows N overall, N -
+J within and J between clusters, which is what a level's covariance matrix is estimated from (Ryu &
+West 2009, Structural Equation Modeling 16, 583-601).
 """
 
 from __future__ import annotations

@@ -85,7 +85,9 @@ def level_moments(bound: BoundModel, level: Level, reduced: ReducedForm) -> Leve
         slopes, residual = reduced.within_coefficients, reduced.within_covariance
         mean = np.zeros(residual.shape[:-1])
         # A within-only outcome has its mean here.
-        constants = reduced.between_coefficients[..., first:, 0] + shift[first : residual.shape[-1] + first]
+        constants = (
+            reduced.between_coefficients[..., first:, 0] + shift[first : residual.shape[-1] + first]
+        )
         mean[..., only] = constants[..., only]
         keep = list(range(len(names)))
     else:

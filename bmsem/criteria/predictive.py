@@ -112,7 +112,9 @@ def affordable(bound: BoundModel, total: int) -> int:
     q = bound.structure.between.observed
     groups = len(bound.pooled.sizes)
     p = max(1, bound.structure.within.observed)
-    return max(min(total, 500), min(total, 60_000_000 // (bound.clusters * q + 150 * groups * p * p)))
+    return max(
+        min(total, 500), min(total, 60_000_000 // (bound.clusters * q + 150 * groups * p * p))
+    )
 
 
 def _join(parts: list[Discrepancies]) -> Discrepancies:
@@ -121,4 +123,6 @@ def _join(parts: list[Discrepancies]) -> Discrepancies:
         return np.concatenate(known) if known else None
 
     overall = np.concatenate([p.overall for p in parts])
-    return Discrepancies(overall, stack([p.within for p in parts]), stack([p.between for p in parts]))
+    return Discrepancies(
+        overall, stack([p.within for p in parts]), stack([p.between for p in parts])
+    )

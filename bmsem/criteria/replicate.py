@@ -57,9 +57,7 @@ def replicate(bound: BoundModel, reduced: ReducedForm, random: np.random.Generat
     )
 
 
-def replicated_means(
-    reduced: ReducedForm, rows: ClusterRows, random: np.random.Generator
-) -> Array:
+def replicated_means(reduced: ReducedForm, rows: ClusterRows, random: np.random.Generator) -> Array:
     """d_j = (z_j, ybar_j) of replicated clusters: (R, J, q)."""
     coefficients = np.swapaxes(reduced.between_coefficients, -1, -2)
     means = rows.between_covariates @ coefficients

@@ -47,7 +47,8 @@ class Descriptives:
     within, between
         Moments of each level by maximum likelihood, with standard errors from the expected information.
     icc
-        A row a variable with both parts: ``icc``, ``se``, variances, ``deff``, ``deft``, ``effective_n``.
+        A row a variable with both parts: ``icc``, ``se``, variances, ``deff``, ``deft``,
+        ``effective_n``.
     log_likelihood
         Of the unrestricted model, at its maximum.
     free_parameters
@@ -95,7 +96,13 @@ class Descriptives:
             return "\n".join(lines)
         lines += ["\nESTIMATED INTRACLASS CORRELATIONS", ""]
         shown = self.icc[["icc", "se", "deff", "deft", "effective_n"]].rename(
-            columns={"icc": "ICC", "se": "SE", "deff": "DEFF", "deft": "DEFT", "effective_n": "N/DEFF"}
+            columns={
+                "icc": "ICC",
+                "se": "SE",
+                "deff": "DEFF",
+                "deft": "DEFT",
+                "effective_n": "N/DEFF",
+            }
         )
         lines.append(_indent(shown.to_string(float_format="{:.3f}".format)))
         return "\n".join(lines)
@@ -177,16 +184,16 @@ def describe(
         return _describe_input(Path(data))
     frame = read_data(data)
     if cluster is None:
-        raise DataError("Name the column that tells the clusters apart: describe(data, cluster='…').")
+        raise DataError(
+            "Name the column that tells the clusters apart: describe(data, cluster='…')."
+        )
     if cluster not in frame.columns:
         raise DataError(
             f"The cluster variable '{cluster}' is not a column of the data. "
             f"{did_you_mean(cluster, map(str, frame.columns))}"
         )
     if variables is None:
-        variables = [
-            str(n) for n in frame.select_dtypes("number").columns if str(n) != cluster
-        ]
+        variables = [str(n) for n in frame.select_dtypes("number").columns if str(n) != cluster]
     names = list(dict.fromkeys([*variables, *within, *between]))
     columns = numeric_columns(frame, names, {})
     absent = int(frame[cluster].isna().sum())
@@ -326,7 +333,9 @@ def _describe_input(path: Path) -> Descriptives:
     text = path.read_text(encoding="utf-8-sig")
     given = parse_mplus(text, source=path.name)
     if given.cluster is None or given.data_file is None:
-        raise DataError(f"{path.name} names no {'cluster variable' if given.data_file else 'data'}.")
+        raise DataError(
+            f"{path.name} names no {'cluster variable' if given.data_file else 'data'}."
+        )
     frame = given.prepare(read_data(path.parent / given.data_file, names=given.names))
     frame = apply_transforms(frame, given.transforms, given.cluster)
     return describe(
@@ -339,12 +348,13 @@ def _describe_input(path: Path) -> Descriptives:
 
 
 def _triangle(matrix: pd.DataFrame) -> str:
-    names = list(matrix.index)
+    names = [str(n) for n in matrix.index]
+    values = matrix.to_numpy(dtype=float)
     width = max(10, *(len(n) + 2 for n in names)) if names else 10
     lines = ["    " + " " * 12 + "".join(f"{n:>{width}}" for n in names)]
     for i, name in enumerate(names):
-        values = "".join(f"{matrix.iloc[i, j]:>{width}.3f}" for j in range(i + 1))
-        lines.append(f"    {name:<12}{values}")
+        shown = "".join(f"{values[i, j]:>{width}.3f}" for j in range(i + 1))
+        lines.append(f"    {name:<12}{shown}")
     return "\n".join(lines)
 
 
@@ -353,10 +363,11 @@ def _indent(text: str) -> str:
 
 
 def _pairs(matrix: pd.DataFrame, diagonal: bool = False) -> dict[str, float | None]:
-    names = list(matrix.index)
-    found = {}
+    names = [str(n) for n in matrix.index]
+    values = matrix.to_numpy(dtype=float)
+    found: dict[str, float | None] = {}
     for i in range(len(names)):
         for j in range(i + (1 if diagonal else 0)):
-            value = float(matrix.iloc[i, j])
+            value = float(values[i, j])
             found[f"{names[j]},{names[i]}"] = value if np.isfinite(value) else None
     return found

@@ -1,9 +1,12 @@
 """Standard errors of the unrestricted model's moments, from the expected information.
 
-    I_kl = (N - J)/2 tr(W^-1 dW_k W^-1 dW_l) + 1/2 sum_j tr(V_j^-1 dV_k V_j^-1 dV_l),   V_j = S_B + W / n_j
+    I_kl = (N - J)/2 tr(W^-1 dW_k W^-1 dW_l) + 1/2 sum_j tr(V_j^-1 dV_k V_j^-1 dV_l)
+
+with V_j = S_B + W / n_j
 
 for the elements of S_B and W, and sum_j V_j^-1 for the means (Magnus & Neudecker 1988, *Matrix
-Differential Calculus*, chapter 15; Longford 1987, Biometrika 74, 817-827). Correlations by the delta method.
+Differential Calculus*, chapter 15; Longford 1987, Biometrika 74, 817-827). Correlations by the
+delta method.
 """
 
 from __future__ import annotations
@@ -50,7 +53,9 @@ def standard_errors(
     for k, (i, j) in enumerate(w_pairs, start=len(b_pairs)):
         inner[k, i, j] = inner[k, j, i] = 1.0
     freedom = float((sizes - 1.0) @ counts)
-    information = 0.5 * freedom * _traces(np.linalg.solve(within, inner)) if p else np.zeros((count, count))
+    information = (
+        0.5 * freedom * _traces(np.linalg.solve(within, inner)) if p else np.zeros((count, count))
+    )
     mean_information = np.zeros((q, q))
     for n, number in zip(sizes, counts, strict=True):
         v = between.copy()

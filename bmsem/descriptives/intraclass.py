@@ -24,19 +24,21 @@ def intraclass_correlations(values: Array, clusters: NDArray[np.intp]) -> dict[s
     Returns
     -------
     dict
-        ``"ml"``: maximum likelihood under a normal random intercept, sigma2_u / (sigma2_u + sigma2_e),
-        never negative. ``"anova"``: (MSB - MSW) / (MSB + (n0 - 1) MSW), ICC(1) of Shrout & Fleiss (1979,
-        Psychological Bulletin 86, 420-428), with n0 = (N - sum n_j^2 / N) / (J - 1) for unequal clusters
-        (Snijders & Bosker 2012, equation 3.7); may be negative. ``"double_entry"``: Pearson's correlation over
-        all ordered pairs of members of a cluster (Fisher 1925, *Statistical Methods for Research Workers*,
-        section 38); may be negative. ``"between_ml"``, ``"within_ml"``, ``"between_anova"``,
-        ``"within_anova"``: the variances behind them. ``"reliability"``: of a cluster's mean at the average
-        size, by the ANOVA variances, ICC(2).
+        ``"ml"``: maximum likelihood under a normal random intercept, sigma2_u / (sigma2_u +
+        sigma2_e), never negative. ``"anova"``: (MSB - MSW) / (MSB + (n0 - 1) MSW), ICC(1) of Shrout
+        & Fleiss (1979, Psychological Bulletin 86, 420-428), with n0 = (N - sum n_j^2 / N) / (J - 1)
+        for unequal clusters (Snijders & Bosker 2012, equation 3.7); may be negative.
+        ``"double_entry"``: Pearson's correlation over all ordered pairs of members of a cluster
+        (Fisher 1925, *Statistical Methods for Research Workers*, section 38); may be negative.
+        ``"between_ml"``, ``"within_ml"``, ``"between_anova"``, ``"within_anova"``: the variances
+        behind them. ``"reliability"``: of a cluster's mean at the average size, by the ANOVA
+        variances, ICC(2).
 
     Examples
     --------
     Table 25.1 of the chapter, eight clusters of two:
 
+    >>> import numpy as np
     >>> y = np.array([5, 6, 3, 2, 7, 9, 2, 2, 3, 5, 6, 9, 4, 2, 8, 7.0])
     >>> found = intraclass_correlations(y, np.repeat(np.arange(8), 2))
     >>> [round(found[k], 3) for k in ("ml", "double_entry", "anova")]
@@ -66,7 +68,7 @@ def intraclass_correlations(values: Array, clusters: NDArray[np.intp]) -> dict[s
     else:
         double = nan
     size = total / n_clusters
-    return {
+    correlations = {
         "ml": ml_between / (ml_between + ml_within),
         "anova": between / (between + within_squares),
         "double_entry": double,
@@ -76,6 +78,7 @@ def intraclass_correlations(values: Array, clusters: NDArray[np.intp]) -> dict[s
         "between_anova": between,
         "within_anova": within_squares,
     }
+    return {name: float(value) for name, value in correlations.items()}
 
 
 def _maximum_likelihood(
@@ -93,12 +96,12 @@ def _maximum_likelihood(
 def design_effects(icc: float, sizes: Array) -> dict[str, float]:
     """What sampling clusters instead of people does to the precision of a mean.
 
-    ``"deff"`` = 1 + (n - 1) ICC multiplies the variance, ``"deft"`` = sqrt(deff) the standard error (Kish
-    1965, *Survey Sampling*, sections 5.4 and 8.2); n is sum n_j^2 / N, which is the common size if all are equal
-    (Donner, Birkett & Buck 1981, American Journal of Epidemiology 114, 906-914). ``"effective_n"`` is
-    N / deff.
+    ``"deff"`` = 1 + (n - 1) ICC multiplies the variance, ``"deft"`` = sqrt(deff) the standard error
+    (Kish 1965, *Survey Sampling*, sections 5.4 and 8.2); n is sum n_j^2 / N, which is the common
+    size if all are equal (Donner, Birkett & Buck 1981, American Journal of Epidemiology 114,
+    906-914). ``"effective_n"`` is N / deff.
 
-    >>> design_effects(0.05, np.full(10, 20.0))["deff"]
+    >>> round(design_effects(0.05, np.full(10, 20.0))["deff"], 3)
     1.95
     """
     sizes = np.asarray(sizes, dtype=float)

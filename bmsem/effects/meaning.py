@@ -1,12 +1,12 @@
 """Whether an effect is large enough to matter.
 
 An effect is held against an a-priori standard of meaningfulness (Jaccard, *Group Administered
-Interventions and Cluster Designs*, "Model Fit" and "Coefficients"): the margins of error are the interval's
-limits less the estimate; with a standard s > 0 the effect is shown to be meaningful if the whole interval
-lies above s. Beside it stand two posterior probabilities: that the effect exceeds the standard, and that
-it is practically equivalent to zero, |effect| < |s| (the region of practical equivalence of Kruschke 2018,
-Advances in Methods and Practices in Psychological Science 1, 270-280). A negative standard turns
-the comparison round.
+Interventions and Cluster Designs*, "Model Fit" and "Coefficients"): the margins of error are the
+interval's limits less the estimate; with a standard s > 0 the effect is shown to be meaningful if
+the whole interval lies above s. Beside it stand two posterior probabilities: that the effect
+exceeds the standard, and that it is practically equivalent to zero, |effect| < |s| (the region of
+practical equivalence of Kruschke 2018, Advances in Methods and Practices in Psychological Science
+1, 270-280). A negative standard turns the comparison round.
 """
 
 from __future__ import annotations

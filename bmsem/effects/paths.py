@@ -1,9 +1,9 @@
 """Effects of one variable on another, path by path, draw by draw.
 
-The total effect is an element of (I - A)^-1 - I, or of (I - A)^-1 K for a covariate; a specific effect is
-the product of the coefficients along a chain, and in a model without feedback loops the specific and
-the direct effect add up to the total (Bollen 1989, *Structural Equations with Latent Variables*,
-chapter 8, "Total, direct, and indirect effects").
+The total effect is an element of (I - A)^-1 - I, or of (I - A)^-1 K for a covariate; a specific
+effect is the product of the coefficients along a chain, and in a model without feedback loops the
+specific and the direct effect add up to the total (Bollen 1989, *Structural Equations with Latent
+Variables*, chapter 8, "Total, direct, and indirect effects").
 """
 
 from __future__ import annotations

@@ -47,14 +47,15 @@ def parse_formula(text: str, source: str = "model") -> ModelSpec:
     ----------
     text
         Formulas, one a line or separated by ``;``: ``=~`` measured by, ``~`` regressed on, ``~~``
-        (co)variance, ``~ 1`` intercept, ``:=`` defined, ``==``, ``<``, ``>`` constraints,
-        ``s | y ~ x`` or ``y ~ rv("s")*x`` varying slope, ``int | x XWITH z`` or ``x:z`` product;
-        before a variable ``label*``, ``0.5*`` (fixed), ``NA*`` (freed), ``start(0.8)*``,
-        ``prior("Normal(0, 1)")*``, ``lower(0)*``, ``upper(1)*``. Blocks ``level: within`` and
-        ``level: between``; declarations ``within:``, ``between:``, ``cluster:``; blocks
-        ``define:`` (``x2 = log(x)``, ``m = cluster_mean(x)``, ``c = center(x, grandmean)``) and
-        ``priors:`` (``a ~ Normal(0, 1)``, ``between: sd(y) ~ HalfNormal(2)``) and ``standards:``
-        (``tot = 20/7``, what an effect must exceed to matter). A block ends at the next header, ``define:`` also at the first formula. Comments begin with ``#`` or ``!``.
+        (co)variance, ``~ 1`` intercept, ``:=`` defined, ``==``, ``<``, ``>`` constraints, ``s | y ~
+        x`` or ``y ~ rv("s")*x`` varying slope, ``int | x XWITH z`` or ``x:z`` product; before a
+        variable ``label*``, ``0.5*`` (fixed), ``NA*`` (freed), ``start(0.8)*``, ``prior("Normal(0,
+        1)")*``, ``lower(0)*``, ``upper(1)*``. Blocks ``level: within`` and ``level: between``;
+        declarations ``within:``, ``between:``, ``cluster:``; blocks ``define:`` (``x2 = log(x)``,
+        ``m = cluster_mean(x)``, ``c = center(x, grandmean)``) and ``priors:`` (``a ~ Normal(0,
+        1)``, ``between: sd(y) ~ HalfNormal(2)``) and ``standards:`` (``tot = 20/7``, what an effect
+        must exceed to matter). A block ends at the next header, ``define:`` also at the first
+        formula. Comments begin with ``#`` or ``!``.
     source
         What the text is called in messages.
 

@@ -16,6 +16,7 @@ Everything broadcasts over leading axes: draws, or replicated data sets.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,10 +86,10 @@ class TwoLevelData:
     def rows(self) -> float:
         return float(self.sizes @ self.counts)
 
-    def __getitem__(self, draws: object) -> TwoLevelData:
+    def __getitem__(self, draws: Any) -> TwoLevelData:
         return TwoLevelData(
-            self.scatter[draws],  # type: ignore[index]
-            self.cross[draws],  # type: ignore[index]
+            self.scatter[draws],
+            self.cross[draws],
             self.sizes,
             self.counts,
         )
@@ -110,10 +111,10 @@ class RandomInterceptData:
         """N - J."""
         return float((self.sizes - 1.0) @ self.counts)
 
-    def __getitem__(self, draws: object) -> RandomInterceptData:
+    def __getitem__(self, draws: Any) -> RandomInterceptData:
         return RandomInterceptData(
-            self.scatter[draws],  # type: ignore[index]
-            self.cross[draws],  # type: ignore[index]
+            self.scatter[draws],
+            self.cross[draws],
             self.sizes,
             self.counts,
             self.p,
@@ -130,9 +131,9 @@ class RandomIntercepts:
     between: Array
     within: Array
 
-    def __getitem__(self, draws: object) -> RandomIntercepts:
+    def __getitem__(self, draws: Any) -> RandomIntercepts:
         parts = (self.gamma, self.slopes, self.between, self.within)
-        return RandomIntercepts(*(a[draws] for a in parts))  # type: ignore[index]
+        return RandomIntercepts(*(a[draws] for a in parts))
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,8 @@ class Regression:
     coefficients: Array
     covariance: Array
 
-    def __getitem__(self, draws: object) -> Regression:
-        return Regression(self.coefficients[draws], self.covariance[draws])  # type: ignore[index]
+    def __getitem__(self, draws: Any) -> Regression:
+        return Regression(self.coefficients[draws], self.covariance[draws])
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class Canonical:
     v: Regression
     y: RandomIntercepts
 
-    def __getitem__(self, draws: object) -> Canonical:
+    def __getitem__(self, draws: Any) -> Canonical:
         return Canonical(self.z[draws], self.v[draws], self.y[draws])
 
 
@@ -218,7 +219,9 @@ def canonical(reduced: ReducedForm, layout: Layout) -> Canonical:
     gamma[..., :1] -= c @ pi[..., v, :1]
     slopes = np.concatenate([b[..., both, :] - c @ b[..., only, :], c], axis=-1)
     return Canonical(
-        Regression(pi_z, s_zz), Regression(v_coefficients, w_vv), RandomIntercepts(gamma, slopes, t, w)
+        Regression(pi_z, s_zz),
+        Regression(v_coefficients, w_vv),
+        RandomIntercepts(gamma, slopes, t, w),
     )
 
 

@@ -12,6 +12,7 @@ to large means; the constants in Pi are those of the shifted data.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,13 +44,13 @@ class ReducedForm:
     between_covariance: Array
     within_covariance: Array
 
-    def __getitem__(self, draws: object) -> ReducedForm:
+    def __getitem__(self, draws: Any) -> ReducedForm:
         """Some of the draws."""
         return ReducedForm(
-            self.between_coefficients[draws],  # type: ignore[index]
-            self.within_coefficients[draws],  # type: ignore[index]
-            self.between_covariance[draws],  # type: ignore[index]
-            self.within_covariance[draws],  # type: ignore[index]
+            self.between_coefficients[draws],
+            self.within_coefficients[draws],
+            self.between_covariance[draws],
+            self.within_covariance[draws],
         )
 
 

@@ -1,8 +1,8 @@
 """Maximum likelihood of y_ij = Gamma c_j + B x_ij + u_j + e_ij with unrestricted T and W.
 
-The third factor of `bmsem.likelihood.canonical`, for one data set or thousands side by side. With
-U W U' = I and U T U' = diag(lambda) (one generalised eigenproblem), V_j = T + W / n_j becomes diagonal for
-every cluster size at once, with elements lambda_a + 1 / n_j. In these coordinates
+The third factor of `bmsem.likelihood.canonical`, for one data set or thousands side by side. With U
+W U' = I and U T U' = diag(lambda) (one generalised eigenproblem), V_j = T + W / n_j becomes
+diagonal for every cluster size at once, with elements lambda_a + 1 / n_j. In these coordinates
 
 - generalised least squares for (Gamma, B) is one weighted regression a row;
 - the expected information about (T, W) (Longford 1987, Biometrika 74, 817-827, in one dimension) falls
@@ -18,7 +18,7 @@ Statistics 14, 405-417, where T is on the boundary).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +98,9 @@ def maximise(
     if not data.p:
         empty = np.zeros((count, 0, 0))
         kx = data.scatter.shape[-1] - data.p
-        nothing = RandomIntercepts(np.zeros((count, 0, data.kc)), np.zeros((count, 0, kx)), empty, empty)
+        nothing = RandomIntercepts(
+            np.zeros((count, 0, data.kc)), np.zeros((count, 0, kx)), empty, empty
+        )
         return Maximum(np.zeros(count), nothing, 0)
     current = _start(data, free, fixed)
     active = np.arange(count)
@@ -141,9 +143,9 @@ class _Basis:
     inverse: Array
     roots: Array
 
-    def __getitem__(self, draws: object) -> _Basis:
+    def __getitem__(self, draws: Any) -> _Basis:
         parts = (self.u, self.inverse, self.roots)
-        return _Basis(*(a[draws] for a in parts))  # type: ignore[index]
+        return _Basis(*(a[draws] for a in parts))
 
     def back(self, at: RandomIntercepts) -> RandomIntercepts:
         """From these coordinates to the units of the data."""
@@ -211,7 +213,7 @@ class _State:
         rows = _coefficients(data, basis, _transform(basis, point), free)
         return cls(data, basis, rows)
 
-    def __getitem__(self, draws: object) -> _State:
+    def __getitem__(self, draws: Any) -> _State:
         new = object.__new__(_State)
         new.data, new.basis, new.rows = self.data[draws], self.basis[draws], self.rows[draws]
         for name in ("variances", "residual", "scatter", "value"):
@@ -242,9 +244,9 @@ class _State:
             setattr(new, name, choose(getattr(self, name), getattr(other, name)))
         return new
 
-    def parameters(self, draws: object) -> RandomIntercepts:
+    def parameters(self, draws: Any) -> RandomIntercepts:
         """The point in the units of the data."""
-        rows, roots = self.rows[draws], self.basis.roots[draws]  # type: ignore[index]
+        rows, roots = self.rows[draws], self.basis.roots[draws]
         p = self.data.p
         diagonal = roots[..., None] * np.eye(p)
         eye = np.broadcast_to(np.eye(p), diagonal.shape)
@@ -265,9 +267,7 @@ class _State:
         )
         info_tt = 0.5 * np.einsum("g,rgab->rab", counts, pair)
         info_tw = 0.5 * np.einsum("g,rgab->rab", counts / sizes, pair)
-        info_ww = 0.5 * (
-            self.data.freedom + np.einsum("g,rgab->rab", counts / sizes**2, pair)
-        )
+        info_ww = 0.5 * (self.data.freedom + np.einsum("g,rgab->rab", counts / sizes**2, pair))
         change_t = np.zeros_like(slope_t)
         if free != "within":
             # Only the part of dL/dT that a best change of W leaves decides what is pressed to zero.
@@ -282,7 +282,9 @@ class _State:
             change_t = profile / info
             target = roots[..., None] * eye + damping[:, None, None] * change_t
             values, vectors = np.linalg.eigh(target)
-            target = (vectors * np.maximum(values, 0.0)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+            target = (vectors * np.maximum(values, 0.0)[..., None, :]) @ np.swapaxes(
+                vectors, -1, -2
+            )
             change_t = target - roots[..., None] * eye
         change_w = np.zeros_like(slope_w)
         if free != "between":
@@ -325,7 +327,9 @@ def _coefficients(
     return RandomIntercepts(solved, rows.slopes, rows.between, rows.within)
 
 
-def _start(data: RandomInterceptData, free: Free, fixed: RandomIntercepts | None) -> RandomIntercepts:
+def _start(
+    data: RandomInterceptData, free: Free, fixed: RandomIntercepts | None
+) -> RandomIntercepts:
     """Moment estimates; exact on balanced data without within covariates."""
     p = data.p
     freedom, clusters = max(data.freedom, 1.0), float(data.counts.sum())

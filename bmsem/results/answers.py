@@ -98,7 +98,7 @@ class Answers(FitDraws):
         found = [
             effects
             for at in (levels if level is None else [level])
-            if (effects := level_effects(self.bound, self.parameters, at, source, target))  # type: ignore[arg-type]
+            if (effects := level_effects(self.bound, self.parameters, at, source, target))
             is not None
         ]
         if not found:
@@ -135,7 +135,9 @@ class Answers(FitDraws):
                 ("within", within), ("between", between), ("between - within", between - within)
             ):  # fmt: skip
                 found = record(np.asarray(draws), width, kind)
-                records.append({"path": f"{target} ~ {source}", "coefficient": what, **_shown(found)})
+                records.append(
+                    {"path": f"{target} ~ {source}", "coefficient": what, **_shown(found)}
+                )
         note = () if records else ("No path stands at both levels.",)
         return Table(pd.DataFrame(records), "Contextual effects", note)
 
@@ -213,9 +215,7 @@ class Answers(FitDraws):
                 )
             draws = self._quantity(name)
             found = record(draws, width, kind)
-            meaning = judge(
-                draws, float(standard), found["median"], found["lower"], found["upper"]
-            )
+            meaning = judge(draws, float(standard), found["median"], found["lower"], found["upper"])
             records.append(
                 {"quantity": name, "standard": meaning.standard, "estimate": meaning.estimate,
                  "lower": meaning.lower, "upper": meaning.upper,
@@ -335,7 +335,9 @@ class Answers(FitDraws):
 
         def add(name: str, values: Array, where: str, index: NDArray) -> None:
             found[name] = xr.DataArray(
-                values, dims=("imputation", where), coords={where: index, "imputation": np.arange(n)}
+                values,
+                dims=("imputation", where),
+                coords={where: index, "imputation": np.arange(n)},
             )
 
         for i, name in enumerate(self.bound.structure.between.variables):
@@ -372,7 +374,9 @@ class Answers(FitDraws):
         if name in self.spec.within_only or name in self.spec.between_only:
             raise ModelError(f"'{name}' is observed at its level: it has no latent part.")
         if level is None and len(at) == 2:
-            raise ModelError(f"'{name}' has a part at both levels: add level='between' or 'within'.")
+            raise ModelError(
+                f"'{name}' has a part at both levels: add level='between' or 'within'."
+            )
         if level is not None and level not in choices:
             raise ModelError(f"No level '{level}'. Use 'within' or 'between'.")
         if not at or (level is not None and level not in at):
@@ -384,7 +388,7 @@ class Answers(FitDraws):
             )
             where = f" at the {level} level" if level else ""
             raise ModelError(f"No latent quantity '{name}'{where}. {did_you_mean(name, names)}")
-        return level or at[0]  # type: ignore[return-value]
+        return level or at[0]
 
     def _latent_index(self, level: Level) -> tuple[str, NDArray]:
         if level == "within":

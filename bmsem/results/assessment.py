@@ -24,7 +24,7 @@ from bmsem.results.convergence import (
     kolmogorov_smirnov,
     psr_by_iteration,
 )
-from bmsem.results.moment_tables import checks_frame, lead, moments_frame
+from bmsem.results.moment_tables import checks_frame, lead, moments_frame, stack, with_variance
 from bmsem.results.null_model import null_chi_squares, part_chi_squares
 from bmsem.results.predictive import PosteriorPredictive
 from bmsem.results.quantities import KEYS, quantities
@@ -92,7 +92,8 @@ class Assessment(FitDraws):
         return float(self.unrestricted.value[0])
 
     @cached_property
-    def _observed_moments(self) -> dict[Level, LevelMoments]:
+    def observed_moments(self) -> dict[Level, LevelMoments]:
+        """Moments by level of the unrestricted model, by maximum likelihood (SAMPSTAT)."""
         found = reduced_from(self.unrestricted.parts, layout_of(self.bound))[0]
         return {level: level_moments(self.bound, level, found) for level in self.spec.levels}
 
@@ -145,9 +146,10 @@ class Assessment(FitDraws):
         kind = self._kind(width, interval)
         found = self._predictive
         frames = [
-            checks_frame(self.bound.structure, level, found, width, kind) for level in self.spec.levels
+            checks_frame(self.bound.structure, level, found, width, kind)
+            for level in self.spec.levels
         ]
-        frame = pd.concat(frames, ignore_index=True)
+        frame = stack(frames)
         extreme = frame[(frame["ppp"] < 0.025) | (frame["ppp"] > 0.975)]
         note = (
             f"{len(extreme)} of {len(frame)} moments are outside of the central 95% of their "
@@ -283,25 +285,59 @@ class Assessment(FitDraws):
         reduced = reduced_form(self.bound, self.flat_parameters)
         frames = []
         for level in self.spec.levels:
-            implied = level_moments(self.bound, level, reduced)
-            observed = self._observed_moments[level]
+            implied = with_variance(level_moments(self.bound, level, reduced))
+            observed = self.observed_moments[level]
+            observed = lead(observed.keep([observed.names.index(n) for n in implied.names]))
             frame = moments_frame(implied, level, width, kind)
-            known = moments_frame(LevelMoments.join([lead(observed)]), level, width, kind)
+            known = moments_frame(observed, level, width, kind)
             frame.insert(4, "observed", known["median"].to_numpy())
             frame["difference"] = frame["observed"] - frame["median"]
             frames.append(frame)
-        return Table(
-            pd.concat(frames, ignore_index=True), "Implied and observed moments (RESIDUAL)"
-        )
+        return Table(stack(frames), "Implied and observed moments (RESIDUAL)")
+
+    def sample_statistics(self) -> Table:
+        """Means, covariances and correlations by level by maximum likelihood, as Mplus's SAMPSTAT.
+
+        With standard errors, and with covariates as variables like the others: `bmsem.describe`.
+        """
+        frames = [
+            moments_frame(lead(moments), level, 0.95, "equal")[
+                ["level", "moment", "variable", "with", "median"]
+            ]
+            for level, moments in self.observed_moments.items()
+        ]
+        frame = stack(frames).rename(columns={"median": "estimate"})
+        note = f"Log-likelihood of the unrestricted model: {self.log_likelihood_h1:,.3f}."
+        return Table(frame, "Estimated sample statistics (SAMPSTAT)", (note,))
+
+    def parameter_specification(self) -> Table:
+        """The free parameters by number, with their priors, as Mplus's TECH1."""
+        priors = self.priors.set_index(["level", "parameter"])["prior"]
+        records = []
+        for p in self.bound.structure.parameters:
+            for row in p.rows:
+                key = (row.level or "", row.name)
+                first = p.rows[0]
+                records.append(
+                    {"number": p.index + 1, "level": key[0], "parameter": row.name,
+                     "label": row.label or "",
+                     "prior": priors.get(key, priors.get((first.level or "", first.name), ""))}
+                )  # fmt: skip
+        return Table(pd.DataFrame(records), "Parameter specification (TECH1)")
 
     def implied(self, width: float = 0.95, interval: str | None = None) -> Table:
         """Implied moments of observed and latent variables by level, as Mplus's TECH4."""
         kind = self._kind(width, interval)
         frames = [
-            moments_frame(total_moments(self.bound, level, self.flat_parameters), level, width, kind)
+            moments_frame(
+                with_variance(total_moments(self.bound, level, self.flat_parameters)),
+                level,
+                width,
+                kind,
+            )
             for level in self.spec.levels
         ]
-        return Table(pd.concat(frames, ignore_index=True), "Implied moments (TECH4)")
+        return Table(stack(frames), "Implied moments (TECH4)")
 
     def icc(self, width: float = 0.95, interval: str | None = None) -> Table:
         """Intraclass correlations with intervals, from the model's implied variances.
@@ -326,8 +362,8 @@ class Assessment(FitDraws):
             outside = between.covariance[:, place, place]
             left = reduced.between_covariance[:, first + i, first + i]
             left_in = reduced.within_covariance[:, i, i]
-            observed_in = self._observed_moments["within"].covariance[i, i]
-            observed_out = self._observed_moments["between"].covariance[place, place]
+            observed_in = self.observed_moments["within"].covariance[i, i]
+            observed_out = self.observed_moments["between"].covariance[place, place]
             ml = observed_out / (observed_out + observed_in)
             for what, top, rest in (
                 ("icc", outside, inside),
@@ -338,7 +374,9 @@ class Assessment(FitDraws):
                     {"variable": name, "what": what, **{k: values[k] for k in KEYS},
                      "ml": ml if what == "icc" else np.nan}
                 )  # fmt: skip
-        return Table(pd.DataFrame(records), "Intraclass correlations")
+        columns = ["variable", "what", *KEYS, "ml"]
+        note = () if records else ("No variable of the model has both parts.",)
+        return Table(pd.DataFrame(records, columns=columns), "Intraclass correlations", note)
 
     def fit_measures(self) -> Table:
         """PPP, both DICs, WAIC and LOO in one table, as Mplus's MODEL FIT INFORMATION."""
@@ -357,9 +395,7 @@ class Assessment(FitDraws):
                 if found.kind == "marginal"
                 else "given the cluster effects, as Mplus prints it"
             )
-            records.append(
-                {"measure": f"DIC, {found.kind}", "value": found.dic, "detail": detail}
-            )
+            records.append({"measure": f"DIC, {found.kind}", "value": found.dic, "detail": detail})
         notes: list[str] = []
         criteria = [self.waic()]
         if self.parameters.shape[0] * self.parameters.shape[1] >= 25:

@@ -127,7 +127,7 @@ def assess(
     )  # fmt: skip
 
 
-def _extreme(found: dict[str, dict[str, float]], key: str, which) -> tuple[str, float]:  # type: ignore[no-untyped-def]
+def _extreme(found: dict[str, dict[str, float]], key: str, which) -> tuple[str, float]:
     values = {n: f[key] for n, f in found.items() if np.isfinite(f[key])}
     name = which(values, key=lambda n: values[n], default="")
     return name, values.get(name, float("nan"))
@@ -191,8 +191,9 @@ def kolmogorov_smirnov(draws: dict[str, Array], kept: int = 100) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        A row a parameter: largest ``statistic``, ``p``: the smallest p-value times the number of pairs of
-        chains, at most 1, and ``p_adjusted``: by Holm over the parameters. Empty for a single chain.
+        A row a parameter: largest ``statistic``, ``p``: the smallest p-value times the number of
+        pairs of chains, at most 1, and ``p_adjusted``: by Holm over the parameters. Empty for a
+        single chain.
     """
     records = []
     for name, values in draws.items():

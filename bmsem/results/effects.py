@@ -61,15 +61,18 @@ class EffectTable:
             if not via and exact is None:
                 records.append(_row(at, "total", where, effects.total, width, kind))
                 if specific:
-                    records.append(
-                        _row(at, "total indirect", where, effects.indirect, width, kind)
-                    )
+                    records.append(_row(at, "total indirect", where, effects.indirect, width, kind))
             elif len(specific) > 1:
                 total = np.sum([c.draws for c in specific], axis=0)
                 records.append(_row(at, f"total via {', '.join(via)}", where, total, width, kind))
             for chain in chains:
                 row = _row(
-                    at, "direct" if chain.direct else "specific", str(chain), chain.draws, width, kind
+                    at,
+                    "direct" if chain.direct else "specific",
+                    str(chain),
+                    chain.draws,
+                    width,
+                    kind,
                 )
                 if not chain.direct:
                     own = [_row(at, "link", k.name, k.draws, width, kind) for k in chain.links]
@@ -99,9 +102,7 @@ class EffectTable:
     def __str__(self) -> str:
         lines = [f"Effects of {self.source} on {self.target}", ""]
         wide = max([len(f"{r['effect']}  {r['path']}") for r in self._records()] + [30]) + 6
-        lines.append(
-            f"{'':<{wide}} {'estimate':>9} {'S.D.':>8} {'P':>7} {'lower':>9} {'upper':>9}"
-        )
+        lines.append(f"{'':<{wide}} {'estimate':>9} {'S.D.':>8} {'P':>7} {'lower':>9} {'upper':>9}")
         level = None
         for row in self._records():
             if row["level"] != level:
@@ -115,9 +116,7 @@ class EffectTable:
                     if row["all_links"]
                     else "the chain is broken: a link's interval includes zero"
                 )
-                lines.append(
-                    f"      {verdict}; P(all links as estimated) = {row['p_links']:.3f}"
-                )
+                lines.append(f"      {verdict}; P(all links as estimated) = {row['p_links']:.3f}")
         return "\n".join([*lines, *self.notes])
 
     __repr__ = __str__

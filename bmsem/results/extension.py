@@ -40,7 +40,9 @@ def extend(
     first = settings.get("tune") or 1000
     # The same fit extended in the same way gives the same draws.
     seed = settings.get("seed")
-    entropy = None if seed is None else int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
+    entropy = (
+        None if seed is None else int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
+    )
     found = sample(
         fit.bound,
         table,
@@ -113,7 +115,8 @@ _DIRECTION = {"psr": "<", "rhat": "<", "ess": ">", "ess_bulk": ">", "ess_tail": 
 def parse_until(text: str) -> tuple[Criterion, ...]:
     """Read ``"psr<1.01, ess>400"``.
 
-    Figures: ``psr`` (Mplus's), ``rhat``, ``ess`` (the smaller of bulk and tail), ``ess_bulk``, ``ess_tail``.
+    Figures: ``psr`` (Mplus's), ``rhat``, ``ess`` (the smaller of bulk and tail), ``ess_bulk``,
+    ``ess_tail``.
 
     Raises
     ------
@@ -175,6 +178,4 @@ def extend_until(
             fit = fit.extend(more, cores=cores, progress=progress)
         except KeyboardInterrupt:
             return replace(fit, complete=False)
-    return replace(
-        fit, settings={**fit.settings, "until": until, "until_met": not missing}
-    )
+    return replace(fit, settings={**fit.settings, "until": until, "until_met": not missing})

@@ -80,9 +80,7 @@ class Fit(Assessment, Answers):
         """
         kind = self._kind(width, interval)
         if how not in _STANDARDIZED:
-            raise ModelError(
-                f"Unknown standardisation '{how}'. Use 'stdyx', 'stdy' or 'std'."
-            )
+            raise ModelError(f"Unknown standardisation '{how}'. Use 'stdyx', 'stdy' or 'std'.")
         draws = standardized_draws(self.bound, self.parameters, how)
         spec = self.spec
         title = f"Standardised estimates ({how.upper()}: {_STANDARDIZED[how]})."

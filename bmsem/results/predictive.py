@@ -76,6 +76,6 @@ class PosteriorPredictive:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return "<p>Posterior predictive checking using chi-square</p>" + self.table.round(3).to_html(
-            index=False
-        )
+        return "<p>Posterior predictive checking using chi-square</p>" + self.table.round(
+            3
+        ).to_html(index=False)

@@ -82,7 +82,7 @@ def standardized_draws(
         latent = set(structure.variables[structure.observed :])
         column = {name: i for i, name in enumerate(structure.covariates)}
 
-        def scale(name: str, role: str, sd=sd, at=at, latent=latent) -> Array:  # type: ignore[no-untyped-def]
+        def scale(name: str, role: str, sd=sd, at=at, latent=latent) -> Array:
             """Standard deviation to standardise by, one where this kind of standardising has none."""
             used = {
                 "stdyx": True,
@@ -113,7 +113,10 @@ def standardized_draws(
                         j = at[row.rhs]
                         value = psi[..., i, j]
                         if how == "std":
-                            value = value / (_residual(psi, i, row.lhs, latent) * _residual(psi, j, row.rhs, latent))
+                            value = value / (
+                                _residual(psi, i, row.lhs, latent)
+                                * _residual(psi, j, row.rhs, latent)
+                            )
                         else:
                             value = value / np.sqrt(psi[..., i, i] * psi[..., j, j])
                 found[row] = value

@@ -52,7 +52,7 @@ def to_datatree(fit: Fit, log_likelihood: bool = True) -> xr.DataTree:
         coords["definition"] = names
     stats = {name: (sample_dims, np.asarray(v)) for name, v in fit.sample_stats.items()}
     unit = "cluster" if fit.spec.multilevel else "row"
-    labels = _plain_labels(fit.bound.cluster_ids)
+    ids = _plain_labels(fit.bound.cluster_ids)
     tree = {
         "posterior": xr.Dataset(posterior, coords),
         "sample_stats": xr.Dataset(stats, base),
@@ -60,7 +60,7 @@ def to_datatree(fit: Fit, log_likelihood: bool = True) -> xr.DataTree:
     }
     if log_likelihood:
         tree["log_likelihood"] = xr.Dataset(
-            {"marginal": ((*sample_dims, unit), fit.log_likelihood)}, {**base, unit: labels}
+            {"marginal": ((*sample_dims, unit), fit.log_likelihood)}, {**base, unit: ids}
         )
     attributes = {
         "bmsem_version": __version__,

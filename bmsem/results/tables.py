@@ -60,5 +60,3 @@ def _number(value: float) -> str:
     if pd.isna(value):
         return ""
     return f"{value:,.3f}" if abs(value) < 1e6 else f"{value:.4g}"
-
-

@@ -223,7 +223,10 @@ def _nutpie(
 
 
 def _constant(point: Array) -> Callable[[int | None], Array]:
-    return lambda seed=None: point
+    def start(seed: int | None = None) -> Array:
+        return point
+
+    return start
 
 
 def _joined(

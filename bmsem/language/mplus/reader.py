@@ -5,7 +5,7 @@ from __future__ import annotations
 from bmsem.errors import ModelSyntaxError, Place, did_you_mean
 from bmsem.language.mplus.commands import Command, Word, option, split_commands
 from bmsem.language.mplus.constraint import read_constraints, read_indirect, read_priors
-from bmsem.language.mplus.input import Indirect, MplusInput
+from bmsem.language.mplus.input import Ignored, Indirect, MplusInput
 from bmsem.language.mplus.model import ModelReader
 from bmsem.language.mplus.variables import (
     Variables,
@@ -29,6 +29,11 @@ _OUTPUT = (
     "CINTERVAL", "SVALUES", "NOCHISQUARE", "NOSERROR", "H1SE", "H1TECH3", "H1MODEL", "PATTERNS",
     "FSCOEFFICIENT", "FSDETERMINACY", "FSCOMPARISON", "ENTROPY", "ALIGNMENT", "LOGRANK",
     *(f"TECH{i}" for i in range(1, 17)),
+)  # fmt: skip
+# Outputs that a fit answers; the others are listed as without effect.
+_ANSWERED = (
+    "SAMPSTAT", "STANDARDIZED", "STDYX", "STDY", "STD", "RESIDUAL", "CINTERVAL", "TECH1", "TECH4",
+    "TECH8",
 )  # fmt: skip
 _NUTS = "the posterior is sampled by NUTS with the number of draws that is given when it is fitted"
 
@@ -86,7 +91,7 @@ def parse_mplus(text: str, source: str = "input") -> MplusInput:
     cluster = variables.cluster
     use = [n for n in (variables.use or variables.names) if n != cluster]
     spec, indirect = _model(commands, variables, types, use)
-    outputs = _outputs(commands.get("OUTPUT"))
+    outputs = _outputs(commands.get("OUTPUT"), variables)
     plots = _words(commands.get("PLOT"))
     for name in ("PLOT", "SAVEDATA"):
         if name in commands:
@@ -201,7 +206,9 @@ def _model(
     return complete(builder.build()), indirect
 
 
-def _outputs(command: Command | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _outputs(
+    command: Command | None, variables: Variables
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
     found: list[tuple[str, tuple[str, ...]]] = []
     words = [w for s in (command.statements if command else ()) for w in s.words]
     i = 0
@@ -229,6 +236,9 @@ def _outputs(command: Command | None) -> tuple[tuple[str, tuple[str, ...]], ...]
             if i == len(words):
                 raise ModelSyntaxError("'(' is not closed", word.place, expected="')'")
         found.append((name, tuple(arguments)))
+        if name not in _ANSWERED:
+            reason = "bmsem has no such output"
+            variables.ignored.append(Ignored(word.place.line, name, reason))
         i += 1
     return tuple(found)
 
