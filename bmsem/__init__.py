@@ -34,9 +34,9 @@ from bmsem.version import __version__
 if TYPE_CHECKING:
     from bmsem import examples
     from bmsem.api import Model, load, model, read_mplus
-    from bmsem.compare import compare
+    from bmsem.comparison import compare
     from bmsem.descriptives import describe
-    from bmsem.icc import icc
+    from bmsem.intraclass import icc
     from bmsem.results import Fit
 
 __all__ = [
@@ -64,9 +64,9 @@ __all__ = [
 _LATER = {
     "Fit": "bmsem.results",
     "Model": "bmsem.api",
-    "compare": "bmsem.compare",
+    "compare": "bmsem.comparison",
     "describe": "bmsem.descriptives",
-    "icc": "bmsem.icc",
+    "icc": "bmsem.intraclass",
     "load": "bmsem.api",
     "model": "bmsem.api",
     "read_mplus": "bmsem.api",

@@ -31,7 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("latent",),
     ("sampling",),
     ("results",),
-    ("api", "cli", "compare", "icc", "examples", "__init__", "__main__"),
+    ("api", "cli", "comparison", "intraclass", "examples", "__init__", "__main__"),
 )
 # These may import nothing else of bmsem, whatever their floor.
 ONLY: dict[str, set[str]] = {"examples": {"errors"}}

@@ -30,6 +30,7 @@ from bmsem.likelihood.reduced import (
     reduced_form,
     scatter_weights,
 )
+from bmsem.moments import implied_moments
 
 Array = NDArray[np.float64]
 DicKind = Literal["marginal", "conditional"]
@@ -107,21 +108,25 @@ def conditional_dic(bound: BoundModel, parameters: Array) -> DIC | None:
         reduced = reduced_form(bound, parameters[part])
         centred, covariance = effect_posterior(reduced, rows)
         deviances.append(_deviance(reduced, rows, centred, covariance))
-        effects += (centred + _effect_mean(reduced, rows)).sum(axis=0)
+        effects += (centred + _effect_mean(bound, parameters[part])).sum(axis=0)
     mean = float(np.concatenate(deviances).mean())
-    centre = reduced_form(bound, parameters.mean(axis=0)[None])
-    average = effects / len(parameters) - _effect_mean(centre, rows)
+    middle = parameters.mean(axis=0)[None]
+    centre = reduced_form(bound, middle)
+    average = effects / len(parameters) - _effect_mean(bound, middle)
     at_mean = float(_deviance(centre, rows, average, None)[0])
     return DIC("conditional", 2.0 * mean - at_mean, mean - at_mean, mean, at_mean)
 
 
-def _effect_mean(reduced: ReducedForm, rows: ClusterRows) -> Array:
-    """Mean of the between parts of y given the between covariates: (D, J, p)."""
-    p = reduced.within_covariance.shape[-1]
-    first = reduced.between_covariance.shape[-1] - p
-    return rows.between_covariates @ np.swapaxes(
-        reduced.between_coefficients[..., first:, :], -1, -2
-    )
+def _effect_mean(bound: BoundModel, parameters: Array) -> Array:
+    """Mean of the between parts of y given the between covariates: (D, J, p).
+
+    Of the between level alone: constants of within-only outcomes are parameters, not effects.
+    """
+    structure = bound.structure
+    coefficients = implied_moments(structure.between, parameters).observed_coefficients
+    first = len(structure.between_outcomes)
+    x = np.hstack([np.ones((bound.clusters, 1)), bound.between_covariates])
+    return x @ np.swapaxes(coefficients[..., first:, :], -1, -2)
 
 
 def effect_posterior(reduced: ReducedForm, rows: ClusterRows) -> tuple[Array, Array]:

@@ -202,6 +202,8 @@ def describe(
     codes, ids = pd.factorize(frame[cluster])
     if len(ids) < 2:
         raise DataError(f"There is only one cluster in '{cluster}'.")
+    if len(ids) == len(codes):
+        raise DataError("Every cluster has a single member: the levels cannot be told apart.")
     for name in names:
         if np.ptp(columns[name]) == 0.0:
             raise DataError(f"'{name}' does not vary: it is {columns[name][0]:g} in every row.")
@@ -234,8 +236,6 @@ def _describe(
             z_columns.append(np.bincount(codes, values) / counts)
         else:
             y_names.append(name)
-    if y_names and len(ids) == len(codes):
-        raise DataError("Every cluster has a single member: the levels cannot be told apart.")
     z = np.column_stack(z_columns) if z_names else np.empty((len(ids), 0))
     y = np.column_stack([columns[n] for n in y_names]) if y_names else np.empty((len(codes), 0))
     members = cluster_statistics(y, codes, len(ids))

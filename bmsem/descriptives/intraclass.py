@@ -67,12 +67,12 @@ def intraclass_correlations(values: Array, clusters: NDArray[np.intp]) -> dict[s
         double = products / spread if spread > 0 else nan
     else:
         double = nan
-    size = total / n_clusters
+    spread_of_means = between + within_squares / (total / n_clusters)
     correlations = {
         "ml": ml_between / (ml_between + ml_within),
         "anova": between / (between + within_squares),
         "double_entry": double,
-        "reliability": between / (between + within_squares / size),
+        "reliability": between / spread_of_means if spread_of_means > 0 else nan,
         "between_ml": ml_between,
         "within_ml": ml_within,
         "between_anova": between,

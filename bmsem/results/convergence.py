@@ -103,7 +103,7 @@ def assess(
     if draws and not np.isfinite(max_rhat):
         figures = f"{chains} x {length} draws are too few to judge by"
     lines = [f"{'Converged' if converged else 'NOT CONVERGED'}: {figures}."]
-    if chains == 1 and converged:
+    if chains == 1:
         lines.append("A single chain cannot show that others would agree: use four.")
     if remedies:
         lines.append(f"Do not interpret these estimates yet. What to do: {'; '.join(remedies)}.")

@@ -64,6 +64,10 @@ def summarise(draws: Array, width: float = 0.95, kind: str = "hpd") -> dict[str,
     constant = np.ptp(flat) <= 1e-12 * np.abs(flat).max(initial=0.0) or not np.isfinite(flat).all()
     short = draws.shape[1] < 4
     nan = float("nan")
+    # ArviZ has no R-hat of a single chain; its two halves are compared instead.
+    half = draws.shape[1] // 2
+    split = draws[:, : 2 * half].reshape(2, half) if draws.shape[0] == 1 else draws
+    short = short or split.shape[1] < 4
     return {
         "median": median,
         "mean": float(flat.mean()),
@@ -71,7 +75,7 @@ def summarise(draws: Array, width: float = 0.95, kind: str = "hpd") -> dict[str,
         "p_one_tailed": one_tailed_p(flat, median),
         "lower": lower,
         "upper": upper,
-        "rhat": nan if constant or short else float(array_stats.rhat(draws, **options)),
+        "rhat": nan if constant or short else float(array_stats.rhat(split, **options)),
         "psr": nan if constant else potential_scale_reduction(draws),
         "ess_bulk": nan
         if constant or short
