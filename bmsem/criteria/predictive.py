@@ -113,7 +113,7 @@ def affordable(bound: BoundModel, total: int) -> int:
     groups = len(bound.pooled.sizes)
     p = max(1, bound.structure.within.observed)
     return max(
-        min(total, 500), min(total, 60_000_000 // (bound.clusters * q + 150 * groups * p * p))
+        min(total, 500), min(total, 60_000_000 // (bound.clusters * q + 30 * groups * p * p))
     )
 
 
