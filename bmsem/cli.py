@@ -154,6 +154,11 @@ def _describe(options: argparse.Namespace) -> int:
 
     if options.save is not None:
         raise ModelError("TYPE = TWOLEVEL BASIC makes no draws: leave --save out.")
+    if options.data is not None or options.cluster is not None:
+        raise ModelError(
+            "TYPE = TWOLEVEL BASIC takes its data and clusters from the input file: leave --data and "
+            "--cluster out, or call bmsem.describe(data, cluster) in Python."
+        )
     found = describe(options.file)
     print(found)
     if options.json is not None:

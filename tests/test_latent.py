@@ -141,9 +141,9 @@ def test_mistakes(scored, arguments, message):
 
 
 def test_too_many_scores_are_thinned_and_said(scored, monkeypatch):
-    from bmsem.results import answers
+    from bmsem.results import scores
 
-    monkeypatch.setattr(answers, "_LATENT_LIMIT", 200_000)
+    monkeypatch.setattr(scores, "_LATENT_LIMIT", 200_000)
     with pytest.warns(bmsem.DataWarning, match="draws of each chain are used"):
         found = scored[0].latent("fw")
     assert found.sizes["draw"] < 500

@@ -11,6 +11,7 @@ from bmsem.errors import ModelError
 from bmsem.results.answers import Answers
 from bmsem.results.assessment import Assessment
 from bmsem.results.quantities import KEYS, quantities
+from bmsem.results.scores import Scores
 from bmsem.results.standardized import Standardization, r_square_draws, standardized_draws
 from bmsem.results.summary import Summary, summary_table
 
@@ -24,7 +25,7 @@ _STANDARDIZED = {
 }
 
 
-class Fit(Assessment, Answers):
+class Fit(Assessment, Answers, Scores):
     """A fitted model: estimates, convergence, fit, effects, latent quantities, files.
 
     What a fit holds is described in `bmsem.results.base.FitDraws`; everything else is computed when it

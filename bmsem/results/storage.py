@@ -23,11 +23,14 @@ from bmsem.spec import Prior
 from bmsem.structure import build_structure
 from bmsem.version import __version__
 
+_LOG_LIKELIHOOD_LIMIT = 60_000_000
+
 
 def to_datatree(fit: Fit, log_likelihood: bool = True) -> xr.DataTree:
     """Draws by name, the sampler's statistics, and the data's sufficient statistics.
 
-    The marginal ``log_likelihood`` by cluster is what `arviz.loo` takes; files do without it.
+    The marginal ``log_likelihood`` by cluster is what `arviz.loo` takes; files do without it, and so
+    does a tree in which it would take more than half a gigabyte (`Fit.log_likelihood` has it).
     """
     sample_dims = ("chain", "draw")
     chains, draws = fit.parameters.shape[:2]
@@ -58,7 +61,7 @@ def to_datatree(fit: Fit, log_likelihood: bool = True) -> xr.DataTree:
         "sample_stats": xr.Dataset(stats, base),
         "constant_data": _statistics(fit.bound),
     }
-    if log_likelihood:
+    if log_likelihood and chains * draws * len(ids) <= _LOG_LIKELIHOOD_LIMIT:
         tree["log_likelihood"] = xr.Dataset(
             {"marginal": ((*sample_dims, unit), fit.log_likelihood)}, {**base, unit: ids}
         )
