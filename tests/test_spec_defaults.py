@@ -59,8 +59,33 @@ def test_intercepts_of_split_variables_stand_at_the_between_level():
     spec = parse_formula("level: within\n y ~ x + c\nlevel: between\n y ~ x + w")
     assert names(spec, "within") == {"y ~ x", "y ~ c", "y ~~ y", "x ~~ x"}
     assert names(spec, "between") == {
-        "y ~ x", "y ~ w", "y ~~ y", "x ~~ x", "y ~ 1", "x ~ 1",
+        "y ~ x", "y ~ w", "x ~ w", "y ~~ y", "x ~~ x", "y ~ 1", "x ~ 1",
     }  # fmt: skip
+
+
+def test_exogenous_between_parts_are_regressed_on_the_covariates():
+    """Otherwise the latent part of x would be taken to be independent of w."""
+    text = "level: within\n y ~ x\nlevel: between\n y ~ x + w"
+    spec = parse_formula(text)
+    assert "x ~ w" in names(spec, "between")
+    assert any("x is regressed on w" in note for note in spec.notes)
+    fixed = parse_formula(text + "\n x ~ 0*w")
+    row = next(r for r in fixed.at("between", "~") if r.lhs == "x")
+    assert row.fixed == 0.0
+
+
+def test_nothing_covaries_with_a_constant():
+    spec = parse_formula("level: within\n y1 ~~ y2\nlevel: between\n y1 + y2 ~ w\n y1 ~~ 0*y1")
+    assert "y1 ~~ y2" not in names(spec, "between")
+
+
+def test_a_fixed_parameter_has_no_prior():
+    with pytest.raises(ModelSyntaxError, match=r"is fixed at 0\.5 and has a prior too"):
+        parse_formula('y ~ prior("Normal(5, 1)")*0.5*x')
+
+
+def test_effects_coding_gives_a_scale():
+    parse_formula("f =~ NA*y1 + l1*y1 + l2*y2 + l3*y3\nl1 + l2 + l3 == 3")
 
 
 def test_a_varying_slope_has_a_mean_and_a_variance_and_keeps_to_itself():

@@ -66,6 +66,12 @@ def levels(
                 f"'{name}' has no variance inside clusters, so it has no within part. Declare it "
                 f"between-only ('between: {name}'), and use it at the between level only."
             )
+    freedom = int(members.counts.sum()) - n_clusters
+    if freedom < p:
+        raise DataError(
+            f"There are {freedom} differences between members of one cluster for {p} variables: too "
+            f"few people in clusters of two or more to learn their covariances inside clusters."
+        )
     between = means.std(axis=0)
     for i, name in enumerate(names[:p]):
         if between[i] <= 1e-6 * spread[i]:

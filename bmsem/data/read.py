@@ -103,6 +103,14 @@ def numeric_columns(
             )
             continue
         series = frame[name]
+        if pd.api.types.is_datetime64_any_dtype(series) or pd.api.types.is_timedelta64_dtype(
+            series
+        ):
+            faults.append(
+                f"'{name}' holds dates or times. Make a number of it first, for instance days since "
+                f"the start of the study."
+            )
+            continue
         numbers = pd.to_numeric(series, errors="coerce")
         try:
             values = numbers.to_numpy(dtype=float, na_value=np.nan)

@@ -56,9 +56,19 @@ def data_scales(
             sd["between", name] = float(np.sqrt(between[i]))
             mean["between", name] = float(np.average(means[:, i], weights=n))
             mean["within", name] = mean["between", name] if name in spec.within_only else 0.0
-    for level, factor in spec.latent:
-        sd[level, factor] = _factor_sd(spec, level, factor, sd)
-        mean[level, factor] = 0.0
+    left = list(spec.latent)
+    while left:
+        # A factor of factors takes its scale from theirs, in whatever order they were written.
+        waiting = {(level, factor) for level, factor in left}
+        ready = [
+            (level, factor)
+            for level, factor in left
+            if not any((level, r.rhs) in waiting for r in spec.at(level, "=~") if r.lhs == factor)
+        ]
+        for level, factor in ready or left:
+            sd[level, factor] = _factor_sd(spec, level, factor, sd)
+            mean[level, factor] = 0.0
+        left = [place for place in left if place not in ready] if ready else []
     return Scales(sd, mean)
 
 

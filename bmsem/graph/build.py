@@ -216,8 +216,10 @@ class _Theta:
         self._add(indices, correlations * first * second)
         if table.flat_covariances:
             # Uniform over covariances, sampled as correlations: d cov = sd_i sd_j d r.
-            pm.Potential("flat_covariances", pt.sum(pt.log(first * second)))
-            # LKJ(1) is uniform over correlation matrices, so nothing else is needed.
+            # LKJ(1) is uniform over correlation matrices, so nothing else is needed. A correlation
+            # with a prior of its own, behind these, has that prior and no other.
+            flat = len(unit)
+            pm.Potential("flat_covariances", pt.sum(pt.log(first[:flat] * second[:flat])))
 
 
 def _blockwise(partials: Any, sizes: list[int]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from typing import Any
@@ -93,13 +94,14 @@ def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data:
     """A vector of parameters with one family of prior."""
     first = rows[0]
     if not isinstance(first.prior, Prior):
-        return pt.atleast_1d(model.register_rv(first.prior, name))
+        # One distribution may be given to several parameters: each has a copy.
+        return pt.atleast_1d(model.register_rv(copy.deepcopy(first.prior), name))
     prior = first.prior
     distribution = _distribution(prior, first.parameter)
     dim = f"{name}_dim"
     model.add_coord(dim, [r.parameter.name for r in rows])
     options: dict[str, Any] = {"dims": dim}
-    if first.lower is not None or first.upper is not None:
+    if first.lower is not None or first.upper is not None or _may_be_negative(first):
         options["default_transform"] = pm.distributions.transforms.Interval(*_range(first))
     positional: list[Any] = []
     named: dict[str, Any] = {}
@@ -110,7 +112,22 @@ def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data:
             named[word] = shared
         else:
             positional.append(shared)
-    return distribution(name, *positional, **named, **options)
+    try:
+        return distribution(name, *positional, **named, **options)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"The prior {prior} of {first.parameter.name}: {error}") from error
+
+
+# Distributions of positive numbers; any other prior on a variance is cut off at zero.
+_POSITIVE = (
+    "HalfNormal", "HalfCauchy", "HalfStudentT", "HalfFlat", "Gamma", "InverseGamma", "Exponential",
+    "LogNormal", "Weibull", "ChiSquared", "Pareto", "Beta", "Kumaraswamy", "Rice", "Wald",
+)  # fmt: skip
+
+
+def _may_be_negative(row: ParameterPrior) -> bool:
+    assert isinstance(row.prior, Prior)
+    return row.parameter.kind == "variance" and row.prior.distribution not in _POSITIVE
 
 
 def _range(row: ParameterPrior) -> tuple[float | None, float | None]:

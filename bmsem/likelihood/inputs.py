@@ -115,7 +115,18 @@ def _unsure(structure: LevelStructure, table: PriorTable, level: Level) -> list[
     names = {n for b in table.blocks if b.level == level and not b.full for n in b.variables}
     fixed = structure.covariances - np.diag(np.diag(structure.covariances))
     names |= {n for n, row in zip(structure.variables, fixed, strict=True) if row.any()}
+    # Nothing keeps a variance positive that is computed from others, or that has a prior of which
+    # only PyMC knows the range.
+    for prior in table.rows:
+        p = prior.parameter
+        determined = p.kind == "variance" and prior.role == "determined"
+        if determined or not _keeps_sign(prior.prior):
+            names |= {r.lhs for r in p.rows if r.is_variance and r.level == level}
     return [i for i, name in enumerate(structure.variables) if name in names]
+
+
+def _keeps_sign(prior: object) -> bool:
+    return prior is None or isinstance(prior, Prior)
 
 
 def _intercept_places(

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bmsem.data.scales import Scales
-from bmsem.spec import ModelSpec, Prior
+from bmsem.spec import Level, ModelSpec, Prior
 from bmsem.structure import FreeParameter
 
 
@@ -54,13 +54,13 @@ def _weak(parameter: FreeParameter, spec: ModelSpec, scales: Scales) -> Prior:
         case "loading" | "path":
             return _prior("Normal", 0.0, _round(2.5 * s_y / sd.get((row.level, predictor), 1.0)))
         case "intercept":
-            # As if the predictors were centred: the intercept moves with each path times the
-            # predictor's mean.
+            # As if the predictors were centred: the intercept moves with the effect of each variable
+            # that leads to this one, at either level and through others, times its mean.
             spread = (2.5 * s_y) ** 2
-            for path in spec.at(row.level, "~"):
-                key = (row.level, path.rhs)
-                if path.lhs == row.lhs and sd.get(key):
-                    spread += (2.5 * s_y / sd[key] * scales.mean.get(key, 0.0)) ** 2
+            for key in _sources(row.level, row.lhs, spec):
+                if sd.get(key):
+                    s = sd.get((key[0], row.lhs), s_y)
+                    spread += (2.5 * s / sd[key] * scales.mean.get(key, 0.0)) ** 2
             centre = scales.mean.get((row.level, row.lhs), 0.0)
             scale = math.sqrt(spread)
             centre = 0.0 if abs(centre) < 1e-6 * scale else centre
@@ -69,6 +69,30 @@ def _weak(parameter: FreeParameter, spec: ModelSpec, scales: Scales) -> Prior:
             return _prior("HalfStudentT", 3.0, _round(s_y), on="sd")
         case _:
             return _prior("Normal", 0.0, _round(s_y * sd.get((row.level, row.rhs), 1.0)))
+
+
+def _sources(level: Level, name: str, spec: ModelSpec) -> set[tuple[Level, str]]:
+    """Variables with a path to ``name``, directly or through others, with their level.
+
+    The intercept of a variable with both parts stands at the between level, but the means of within
+    covariates enter it too.
+    """
+    levels: tuple[Level, ...] = (level,)
+    if level == "between" and name in spec.split:
+        levels = ("between", "within")
+    found: set[tuple[Level, str]] = set()
+    for at in levels:
+        arrows = [(r.rhs, r.lhs) for r in spec.at(at, "~")]
+        arrows += [(r.lhs, r.rhs) for r in spec.at(at, "=~")]
+        reached, stack = {name}, [name]
+        while stack:
+            target = stack.pop()
+            for source, end in arrows:
+                if end == target and source not in reached:
+                    reached.add(source)
+                    stack.append(source)
+        found |= {(at, n) for n in reached - {name}}
+    return found
 
 
 def _mplus(parameter: FreeParameter, spec: ModelSpec, scales: Scales) -> Prior:

@@ -18,7 +18,7 @@ from bmsem.priors.blocks import CovarianceBlock, covariance_blocks
 from bmsem.priors.presets import PRESETS, Preset
 from bmsem.spec import Prior
 from bmsem.spec.constraints import solve_constraints
-from bmsem.structure import FreeParameter
+from bmsem.structure import FreeParameter, kind_of
 
 Role = Literal["sampled", "integrated", "determined"]
 
@@ -49,10 +49,12 @@ class ParameterPrior:
     expression: Expression | None = None
     lower: float | None = None
     upper: float | None = None
+    given_on: str = "parameter"
 
     @property
     def on(self) -> str:
-        return self.prior.on if isinstance(self.prior, Prior) else "parameter"
+        """The quantity that has the prior: ``"parameter"``, ``"sd"`` or ``"correlation"``."""
+        return self.prior.on if isinstance(self.prior, Prior) else self.given_on
 
     @property
     def proper(self) -> bool:
@@ -166,17 +168,37 @@ def prior_table(
         p.index
         for p in parameters
         if p.kind == "covariance"
-        and (len(p.rows) > 1 or p.prior or p.index in chosen or p.label in determined)
+        and (
+            len(p.rows) > 1
+            or p.prior
+            or p.index in chosen
+            or p.label in determined
+            or p.label in solved.bounds
+            or p.rows[0].lower is not None
+            or p.rows[0].upper is not None
+        )
     )
     blocks = covariance_blocks(parameters, apart)
     rows = []
     for p in parameters:
+        kinds = {kind_of(r) for r in p.rows}
+        if {"variance", "covariance"} <= kinds:
+            raise ModelError(
+                f"The label '{p.label}' stands on a variance and on a covariance. Give them two labels "
+                f"and write the equality as a constraint between them."
+            )
         if p.label in determined:
+            if p.prior is not None or p.index in chosen:
+                raise ModelError(
+                    f"{p.name} has a prior, but is determined by a constraint: it equals "
+                    f"{determined[p.label]}. Give the prior to what it is computed from."
+                )
             rows.append(ParameterPrior(p, "determined", None, "constraint", determined[p.label]))
             continue
         prior: Any
+        on = "parameter"
         if p.index in chosen:
-            prior, source = chosen[p.index], "given"
+            (prior, on), source = chosen[p.index], "given"
         elif p.prior is not None:
             prior, source = p.prior, "model text"
         elif p.kind == "covariance" and p.index not in apart:
@@ -187,24 +209,62 @@ def prior_table(
         first = p.rows[0]
         lower = low if low is not None else first.lower
         upper = high if high is not None else first.upper
-        gaussian = isinstance(prior, Prior) and prior.distribution in ("Normal", "Flat")
+        row = ParameterPrior(p, "sampled", prior, source, None, lower, upper, on)
+        _check_row(row)
         integrable = (
             p.kind == "intercept"
             and all(r.op == "~1" for r in p.rows)
-            and gaussian
+            and _is_gaussian(prior)
             and lower is None
             and upper is None
             and not sample_intercepts
             and not any(p.name in e.names() for e in determined.values())
         )
-        rows.append(
-            ParameterPrior(
-                p, "integrated" if integrable else "sampled", prior, source, None, lower, upper
-            )
-        )
+        rows.append(replace(row, role="integrated") if integrable else row)
     table = PriorTable(preset.name, tuple(rows), blocks, preset.lkj, preset.flat_covariances)
     _check_identification(bound, table)
     return table
+
+
+def _is_gaussian(prior: Any) -> bool:
+    """Whether a prior is a flat or a normal one, written as it should be.
+
+    What is wrong with a normal prior is said where all distributions' arguments are checked.
+    """
+    if not isinstance(prior, Prior):
+        return False
+    words = [word for word, _ in prior.arguments]
+    if prior.distribution == "Flat":
+        return not words
+    if prior.distribution != "Normal" or len(words) > 2:
+        return False
+    names = [w or ("mu", "sigma")[i] for i, w in enumerate(words)]
+    if len(set(names)) < len(names) or not {"mu", "sigma", "tau"} >= set(names):
+        return False
+    spread = [v for n, (_, v) in zip(names, prior.arguments, strict=True) if n != "mu"]
+    return len(spread) < 2 and all(v > 0 for v in spread)
+
+
+def _check_row(row: ParameterPrior) -> None:
+    """Refuse what cannot be meant: a prior on a quantity that the parameter has not, bounds that
+    would not be kept, an empty range."""
+    p = row.parameter
+    for on, kind, what in (("sd", "variance", "a standard deviation"),
+                           ("correlation", "covariance", "a correlation")):  # fmt: skip
+        if row.on == on and p.kind != kind:
+            raise ModelError(f"{p.name} is a {p.kind}: it has no prior on {what}.")
+    if row.lower is None and row.upper is None:
+        return
+    if row.lower is not None and row.upper is not None and row.lower >= row.upper:
+        raise ModelError(
+            f"The bounds of {p.name} leave nothing: above {row.lower:g} and below {row.upper:g}."
+        )
+    if row.on == "correlation" or not isinstance(row.prior, Prior):
+        what = "a prior on its correlation" if row.on == "correlation" else "a PyMC distribution"
+        raise ModelError(
+            f"{p.name} has bounds and {what} as its prior, which do not go together. Put the bounds "
+            f"into the prior (pm.Truncated), or give the prior as text on the parameter itself."
+        )
 
 
 def _check_identification(bound: BoundModel, table: PriorTable) -> None:
@@ -238,19 +298,24 @@ def _split(priors: str | Mapping[str, Any]) -> tuple[Preset, dict[str, Any]]:
     return PRESETS[name], given
 
 
-def _given(parameters: tuple[FreeParameter, ...], given: dict[str, Any]) -> dict[int, Any]:
-    """Priors by parameter index; a parameter's own prior goes before a group's."""
+def _given(
+    parameters: tuple[FreeParameter, ...], given: dict[str, Any]
+) -> dict[int, tuple[Any, str]]:
+    """Priors by parameter index, and the quantity that they are on.
+
+    A parameter's own prior goes before a group's.
+    """
     names: dict[str, list[FreeParameter]] = {}
     for p in parameters:
         for name in {p.name, *(r.full_name for r in p.rows)}:
             names.setdefault(name, []).append(p)
-    chosen: dict[int, Any] = {}
-    single: dict[int, Any] = {}
+    chosen: dict[int, tuple[Any, str]] = {}
+    single: dict[int, tuple[Any, str]] = {}
     for key, value in given.items():
         prior = parse_prior(value) if isinstance(value, str) else value
         if key in names:
             for p in names[key]:
-                single[p.index] = prior
+                single[p.index] = (prior, "parameter")
             continue
         level, _, group = key.rpartition(":")
         kind = GROUPS.get(group.strip().lower())
@@ -259,13 +324,12 @@ def _given(parameters: tuple[FreeParameter, ...], given: dict[str, Any]) -> dict
                 f"A prior is given to '{key}', which is not a parameter of the model. "
                 f"{did_you_mean(key, [*names, *GROUPS])}"
             )
-        if isinstance(prior, Prior) and group.strip().lower() == "sds":
-            prior = replace(prior, on="sd")
-        elif isinstance(prior, Prior) and group.strip().lower() == "correlations":
-            prior = replace(prior, on="correlation")
+        on = {"sds": "sd", "correlations": "correlation"}.get(group.strip().lower(), "parameter")
+        if isinstance(prior, Prior) and on != "parameter":
+            prior = replace(prior, on=on)  # type: ignore[arg-type]
         for p in parameters:
             if p.kind == kind and (not level or p.rows[0].level == level.strip().lower()):
-                chosen[p.index] = prior
+                chosen[p.index] = (prior, on)
     return chosen | single
 
 

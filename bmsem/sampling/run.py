@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from bmsem.data import BoundModel
 from bmsem.errors import ModelError, SamplingError, did_you_mean
 from bmsem.graph import Graph, build_graph
-from bmsem.likelihood.evaluate import draw_intercepts
+from bmsem.likelihood.evaluate import draw_intercepts, log_likelihood
 from bmsem.likelihood.kernel import is_cached
+from bmsem.moments import implied_moments
 from bmsem.priors import PriorTable
 from bmsem.sampling.compiled import compile_graph
-from bmsem.sampling.starts import initial_point, point_at
+from bmsem.sampling.starts import initial_point, point_at, starting_values
 from bmsem.spec import Prior
 
 Array = NDArray[np.float64]
@@ -122,10 +123,11 @@ def sample(
     graph = build_graph(bound, table)
     seeds = np.random.SeedSequence(seed)
     chain_seed, recovery_seed = (int(s) for s in seeds.generate_state(2, np.uint32))
+    if start_from is None:
+        _require_finite(graph, bound, table)
     if graph.variables:
         if start_from is None:
             start = initial_point(graph, bound, table)
-            _require_finite(graph, start, chain_seed)
             starts = None
         else:
             starts = [point_at(graph, bound, values) for values in start_from]
@@ -149,16 +151,31 @@ def sample(
     return Samples(full.reshape(*shape, -1), values.reshape(shape), statistics, seconds, complete)
 
 
-def _require_finite(graph: Graph, start: Callable[[int | None], Array], seed: int) -> None:
+def _require_finite(graph: Graph, bound: BoundModel, table: PriorTable) -> None:
     """The likelihood at the starting values must be finite before anything is compiled."""
-    # The unconstrained starting point cannot be evaluated without compiling; its parameters were
-    # checked for positive definiteness when the starting values were made.
-    point = start(seed)
-    if not np.isfinite(point).all():
-        raise SamplingError(
-            "Sampling cannot start: a starting value is outside of the range of its parameter. "
-            "Check the values given with start(…) or '*'."
-        )
+    values = starting_values(bound, table)
+    inputs = graph.inputs
+    theta = values[list(inputs.order)]
+    if np.isfinite(theta).all():
+        value, _ = log_likelihood(theta, inputs.data, inputs.integers, inputs.reals)
+        if np.isfinite(value):
+            return
+    found = []
+    for level in bound.spec.levels:
+        structure = bound.structure.level(level)
+        if structure.variables:
+            implied = implied_moments(structure, values).observed_covariance
+            smallest = (
+                float(np.linalg.eigvalsh(implied)[0]) if np.isfinite(implied).all() else np.nan
+            )
+            if not smallest > 0 and level != "between":
+                where = f"the {level} level" if level else "the model"
+                found.append(f"the covariance matrix that {where} implies is singular")
+    what = "; ".join(found) or "the data have no finite likelihood"
+    raise SamplingError(
+        f"Sampling cannot start: at the starting values {what}. Check the values that are fixed at "
+        f"zero and the values given with start(…) or '*'."
+    )
 
 
 def _nutpie(
@@ -215,11 +232,16 @@ def _nutpie(
                 if other is not sampler:
                     other.abort()
             raise SamplingError(
-                f"Sampling failed: {error}. If no starting point was found, give starting values "
-                f"with start(…), or use proper priors (priors='weak')."
+                f"Sampling failed: {_first_words(error)}. If no starting point was found, give "
+                f"starting values with start(…), or use proper priors (priors='weak')."
             ) from error
     seconds = {"compile": compiled.seconds, "sample": time.perf_counter() - begun}
     return *_joined([_whole(tree, complete) for tree in trees]), seconds, complete
+
+
+def _first_words(error: Exception) -> str:
+    """The message without the trace of another language that comes with it."""
+    return str(error).split("Stack backtrace")[0].strip().rstrip(".")
 
 
 def _constant(point: Array) -> Callable[[int | None], Array]:

@@ -16,7 +16,7 @@ from bmsem.graph import Graph, GraphVariable
 from bmsem.graph.correlations import partial_correlations
 from bmsem.moments import implied_moments
 from bmsem.priors import PriorTable
-from bmsem.structure import FreeParameter
+from bmsem.structure import FreeParameter, kind_of
 
 Array = NDArray[np.float64]
 
@@ -40,8 +40,10 @@ def starting_values(bound: BoundModel, table: PriorTable) -> Array:
         if p.start is not None:
             values[p.index] = p.start
             continue
+        # A label may stand on a variance and on something else: then it must be positive.
+        place = next((r for r in p.rows if r.is_variance), place)
         s = sd.get((place.level, place.lhs), 1.0)
-        match p.kind:
+        match kind_of(place):
             case "loading":
                 value = sd.get((place.level, place.rhs), 1.0) / s
             case "variance":
@@ -55,9 +57,16 @@ def starting_values(bound: BoundModel, table: PriorTable) -> Array:
     for row in table.role("determined"):
         if row.expression is not None:
             names = row.expression.names()
-            values[row.parameter.index] = row.expression.evaluate(
-                {n: values[by_name[n]] for n in names}
-            )
+            with np.errstate(all="ignore"):
+                values[row.parameter.index] = row.expression.evaluate(
+                    {n: values[by_name[n]] for n in names}
+                )
+            if not np.isfinite(values[row.parameter.index]):
+                shown = ", ".join(sorted(names))
+                raise SamplingError(
+                    f"Sampling cannot start: {row.parameter.name} = {row.expression} is not finite at "
+                    f"the starting values of {shown}. Give them others with start(…)."
+                )
     _require_positive_definite(bound, values)
     return values
 
@@ -180,7 +189,14 @@ def _partials(correlations: Array, sizes: tuple[int, ...]) -> Array:
             matrix = np.eye(size)
             matrix[np.tril_indices(size, -1)] = block
             matrix = matrix + np.tril(matrix, -1).T
-            block = partial_correlations(matrix)
+            try:
+                block = partial_correlations(matrix)
+            except np.linalg.LinAlgError:
+                raise SamplingError(
+                    "Sampling cannot start: the starting values of some covariances imply "
+                    f"correlations {np.round(block, 3).tolist()} that no variables can have. Change "
+                    "the starting values."
+                ) from None
         parts.append(block)
         start += count
     return np.concatenate(parts)

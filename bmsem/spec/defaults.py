@@ -50,6 +50,14 @@ def complete(
         table.outcome_covariances(level)
         table.intercepts(level)
     table.priors()
+    for row in table.rows.values():
+        if row.prior is not None and row.fixed is not None:
+            _fail(
+                f"{row.full_name} is fixed at {row.fixed:g} and has a prior too",
+                statements,
+                (row.lhs, row.rhs),
+                "Free it, or leave the prior out.",
+            )
     rows = _shared_labels(table.ordered(), statements)
     spec = ModelSpec(
         rows,
@@ -200,6 +208,11 @@ class _Table:
     def _of(self, level: Level, op: str) -> list[Parameter]:
         return [r for r in self.rows.values() if r.level == level and r.op == op]
 
+    def _constant(self, level: Level, name: str) -> bool:
+        """Whether the (residual) variance is fixed at zero, so that nothing can covary with it."""
+        row = self.rows.get((level, name, "~~", name))
+        return row is not None and row.fixed == 0.0
+
     def _add(self, level: Level, lhs: str, op: str, rhs: str = "", **what: float) -> None:
         row = Parameter(level, lhs, op, rhs, **what)  # type: ignore[arg-type]
         self.rows.setdefault(row.key, row)
@@ -259,7 +272,29 @@ class _Table:
         factors = [n for n in free if n in self.roles.latent[level] and n not in slopes]
         observed = [n for n in free if n in self.roles.observed(level) and n in predictors]
         for a, b in (*combinations(factors, 2), *combinations(observed, 2)):
-            self._add(level, a, "~~", b)
+            if not (self._constant(level, a) or self._constant(level, b)):
+                self._add(level, a, "~~", b)
+        if level == "between":
+            self._regress_on_covariates(observed)
+
+    def _regress_on_covariates(self, observed: list[str]) -> None:
+        """Exogenous between parts are related to the covariates that are conditioned on.
+
+        A between part is latent. If it were independent of the covariates a priori, the part of
+        it that the data leave open would be filled in as if it were, and the covariates' own effects
+        would take up what is due to it, however many clusters there are.
+        """
+        covariates = [n for n in self.roles.observed("between") if n in self.conditioned("between")]
+        used = self.predictors("between")
+        for name in observed:
+            added = [c for c in covariates if c in used]
+            for covariate in added:
+                self._add("between", name, "~", covariate)
+            if added:
+                self.roles.notes.append(
+                    f"the between part of {name} is regressed on {', '.join(added)}: exogenous "
+                    f"variables are related (fix the path at 0 if they are independent)"
+                )
 
     def outcome_covariances(self, level: Level) -> None:
         outcomes = {r.lhs for r in self._of(level, "~")}
@@ -269,7 +304,8 @@ class _Table:
         last = outcomes - self.predictors(level) - indicators
         slopes = {s.name for s in self.statements.slopes}
         for a, b in combinations([n for n in self.modelled(level) if n in last - slopes], 2):
-            self._add(level, a, "~~", b)
+            if not (self._constant(level, a) or self._constant(level, b)):
+                self._add(level, a, "~~", b)
 
     def intercepts(self, level: Level) -> None:
         """Free intercepts of what is observed; a split variable has its own at the between level."""
@@ -380,6 +416,16 @@ def _check_scales(spec: ModelSpec, statements: Statements) -> None:
             if r.op == "=~" and r.label and (r.level, r.lhs) != (level, factor)
         }
         if any(r.label in others for r in loadings):
+            continue
+        # Effects coding: an equality constraint on the loadings can give a scale; whether it does is
+        # seen when identification is checked.
+        constrained = {
+            n
+            for c in spec.constraints
+            if c.relation == "=="
+            for n in (*c.left.names(), *c.right.names())
+        }
+        if any(r.label in constrained for r in loadings):
             continue
         _fail(
             f"the factor '{factor}' has no scale: none of its loadings and not its variance is "
