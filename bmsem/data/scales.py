@@ -56,7 +56,12 @@ def data_scales(
             sd["between", name] = float(np.sqrt(between[i]))
             mean["between", name] = float(np.average(means[:, i], weights=n))
             mean["within", name] = mean["between", name] if name in spec.within_only else 0.0
-    left = list(spec.latent)
+    for slope in spec.slopes:
+        # A varying slope is a path: half of what would make predictor and outcome equally spread.
+        outcome = sd.get(("within", slope.outcome), 1.0)
+        sd["between", slope.name] = 0.5 * outcome / sd.get(("within", slope.predictor), 1.0)
+        mean["between", slope.name] = 0.0
+    left = [place for place in spec.latent if place not in sd]
     while left:
         # A factor of factors takes its scale from theirs, in whatever order they were written.
         waiting = {(level, factor) for level, factor in left}

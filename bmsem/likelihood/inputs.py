@@ -68,7 +68,7 @@ def kernel_inputs(
             indices.append(np.array(placed, dtype=np.int64).reshape(-1))
             counts.append(len(placed))
             reals.append(base)
-        unsure = _unsure(level, table, name)
+        unsure = unsure_rows(level, table, name)
         indices.append(np.array(unsure, dtype=np.int64))
         counts.append(len(unsure))
     header = [*dimensions, len(integrated), sides.shape[1], *counts]
@@ -110,7 +110,7 @@ def normal_prior(prior: object) -> tuple[float, float]:
     return float(given.get("mu", 0.0)), float(precision)
 
 
-def _unsure(structure: LevelStructure, table: PriorTable, level: Level) -> list[int]:
+def unsure_rows(structure: LevelStructure, table: PriorTable, level: Level) -> list[int]:
     """Rows of Psi in blocks that are not positive definite by construction."""
     names = {n for b in table.blocks if b.level == level and not b.full for n in b.variables}
     fixed = structure.covariances - np.diag(np.diag(structure.covariances))

@@ -218,6 +218,7 @@ def prior_table(
             and lower is None
             and upper is None
             and not sample_intercepts
+            and not (bound.spec.slopes or bound.spec.interactions)
             and not any(p.name in e.names() for e in determined.values())
         )
         rows.append(replace(row, role="integrated") if integrable else row)
@@ -270,6 +271,18 @@ def _check_row(row: ParameterPrior) -> None:
 def _check_identification(bound: BoundModel, table: PriorTable) -> None:
     """An unidentified parameter needs a proper prior: without one there is no posterior."""
     held = frozenset(r.parameter.index for r in table.role("determined"))
+    # Means and covariances do not tell varying slopes and products; people's residuals do.
+    structure = bound.structure
+    held |= {p.parameter for p in structure.products if p.parameter >= 0}
+    slopes = {s.row for s in structure.slopes}
+    for index in (
+        structure.between.path_index,
+        structure.between.covariance_index,
+        structure.between.coefficient_index,
+    ):
+        held |= {int(i) for r, c, i in index if r in slopes}
+    held |= {int(i) for r, c, i in structure.between.path_index if c in slopes}
+    held |= {int(i) for r, c, i in structure.between.covariance_index if c in slopes}
     names = set(unidentified(bound.structure, held))
     if not names:
         return

@@ -240,14 +240,13 @@ class ModelSpec:
 
     def require_estimable(self) -> None:
         """Raise `NotSupportedError` if the model has a part that cannot be estimated yet."""
-        parts = [f"varying slope: {s}" for s in self.slopes]
-        parts += [f"latent interaction: {i}" for i in self.interactions]
+        parts = [f"latent interaction: {i}" for i in self.interactions if i.level != "between"]
         if parts:
             raise NotSupportedError(
                 "This model was read, but bmsem cannot estimate it yet:\n  "
                 + "\n  ".join(parts)
-                + "\nVarying slopes and latent interactions are parsed and kept in the table; "
-                "remove them to fit the rest of the model."
+                + "\nProducts of latent variables can be estimated at the between level; remove the "
+                "others to fit the rest of the model."
             )
 
     def _content(self) -> tuple[object, ...]:

@@ -13,6 +13,37 @@ from bmsem.structure.level import Index, LevelStructure
 
 
 @dataclass(frozen=True)
+class SlopePlace:
+    """A varying path: what it leads to at the within level, and from what.
+
+    ``kind`` is ``"covariate"``, ``"outcome"`` or ``"factor"``; ``source`` is the position among the
+    columns of K, the outcomes, or the rows of the within level. ``target`` is a row of the within
+    level, ``row`` the slope's own row of the between level.
+    """
+
+    name: str
+    target: int
+    kind: str
+    source: int
+    row: int
+
+
+@dataclass(frozen=True)
+class ProductPlace:
+    """A term ``coefficient * left * right`` in the equation of row ``target`` of a level.
+
+    ``parameter`` is the position of the coefficient in the parameter vector, or -1 if it is ``fixed``.
+    """
+
+    level: Level
+    target: int
+    parameter: int
+    fixed: float
+    left: str
+    right: str
+
+
+@dataclass(frozen=True)
 class Structure:
     """What the likelihood needs to know of a model.
 
@@ -30,6 +61,10 @@ class Structure:
         Modelled variables of the clusters (z).
     parameters
         The free parameters, in the order of the parameter vector.
+    slopes
+        Paths that vary between clusters; each is a factor of the between level too, before all others.
+    products
+        Terms with a product of two variables; they stand in no matrix of the levels.
     """
 
     outcomes: tuple[str, ...]
@@ -39,6 +74,8 @@ class Structure:
     within: LevelStructure
     between: LevelStructure
     parameters: tuple[FreeParameter, ...]
+    slopes: tuple[SlopePlace, ...] = ()
+    products: tuple[ProductPlace, ...] = ()
 
     def level(self, level: Level) -> LevelStructure:
         """The structure of a level; a single-level model's is kept as the between one."""
@@ -68,11 +105,15 @@ def build_structure(spec: ModelSpec) -> Structure:
     between_outcomes = tuple(n for n in spec.between_only if n in modelled[top])
     between_covariates = tuple(n for n in spec.between_only if n not in modelled[top])
     within = _level(spec, "within", outcomes, spec.latent_at("within"), within_covariates, position)
+    # What may have to be known cluster by cluster comes first among the factors.
+    multiplied = [n for i in spec.interactions if i.level == top for n in (i.left, i.right)]
+    latent = spec.latent_at(top)
+    first = dict.fromkeys([*(s.name for s in spec.slopes), *(n for n in multiplied if n in latent)])
     between = _level(
         spec,
         top,
         (*between_outcomes, *outcomes),
-        spec.latent_at(top),
+        (*first, *(n for n in latent if n not in first)),
         between_covariates,
         position,
     )
@@ -84,7 +125,64 @@ def build_structure(spec: ModelSpec) -> Structure:
         within,
         between,
         parameters,
+        _slopes(spec, within, between, outcomes),
+        _products(spec, within, between, position),
     )
+
+
+def _slopes(
+    spec: ModelSpec, within: LevelStructure, between: LevelStructure, outcomes: tuple[str, ...]
+) -> tuple[SlopePlace, ...]:
+    found = []
+    for slope in spec.slopes:
+        name = slope.predictor
+        if name in within.covariates:
+            kind, source = "covariate", within.covariates.index(name)
+        elif name in outcomes:
+            kind, source = "outcome", outcomes.index(name)
+        elif name in within.variables:
+            kind, source = "factor", within.variables.index(name)
+        else:
+            raise ModelError(
+                f"The varying slope '{slope}' needs '{name}' at the within level, where it has no "
+                f"part. A path from a between-level variable cannot vary between clusters."
+            )
+        if slope.outcome not in within.variables:
+            raise ModelError(
+                f"The varying slope '{slope}' needs '{slope.outcome}' to be modelled at the within "
+                f"level."
+            )
+        target = within.variables.index(slope.outcome)
+        found.append(
+            SlopePlace(slope.name, target, kind, source, between.variables.index(slope.name))
+        )
+    return tuple(found)
+
+
+def _products(
+    spec: ModelSpec,
+    within: LevelStructure,
+    between: LevelStructure,
+    position: dict[tuple[Level, str, str, str], int],
+) -> tuple[ProductPlace, ...]:
+    found = []
+    products = {(i.level, i.name): i for i in spec.interactions}
+    for row in spec.parameters:
+        product = products.get((row.level, row.rhs)) if row.op == "~" else None
+        if product is None:
+            continue
+        level = within if row.level == "within" else between
+        found.append(
+            ProductPlace(
+                row.level,
+                level.variables.index(row.lhs),
+                position[row.key] if row.free else -1,
+                row.fixed or 0.0,
+                product.left,
+                product.right,
+            )
+        )
+    return tuple(found)
 
 
 def _level(
@@ -102,7 +200,10 @@ def _level(
     n, k = len(variables), len(columns)
     fixed = {"paths": np.zeros((n, n)), "psi": np.zeros((n, n)), "coefficients": np.zeros((n, k))}
     free: dict[str, list[tuple[int, int, int]]] = {name: [] for name in fixed}
+    products = {i.name for i in spec.interactions if i.level == level}
     for row in spec.at(level) if n else ():
+        if row.op == "~" and row.rhs in products:
+            continue
         matrix, i, j = _cell(row, row_of, column_of)
         if row.fixed is None:
             free[matrix].append((i, j, position[row.key]))

@@ -1,0 +1,269 @@
+"""The likelihood given sampled cluster quantities: against its definition, by quadrature."""
+
+from __future__ import annotations
+
+from itertools import product as cartesian
+
+import numpy as np
+import pytest
+from dense import groups_of, normal
+from models_and_designs import make_data
+
+import bmsem
+from bmsem.data.bind import bind
+from bmsem.likelihood.cluster_inputs import cluster_inputs, cluster_log_likelihood_at
+from bmsem.priors import prior_table
+from bmsem.structure.sampled import sampled_quantities
+
+pytestmark = pytest.mark.filterwarnings("ignore::bmsem.errors.DataWarning")
+
+MODELS = {
+    "slope on a latent mean": """
+        level: within
+          s | y1 ~ y2
+          y1 ~ y3
+          y2 ~~ y3
+        level: between
+          y1 ~ y2 + y3
+          y2 + y3 ~ w
+          y2 ~~ y3
+    """,
+    "slope on a covariate, cross-level": """
+        within: x
+        level: within
+          s | y1 ~ x
+          y1 ~ y2
+        level: between
+          s ~ w
+          s ~~ y1
+          y1 ~ w
+          y2 ~~ y2
+    """,
+    "slope predicts a between outcome": """
+        within: x
+        level: within
+          s | y1 ~ x
+        level: between
+          z ~ s + y1 + w
+          s ~~ y1
+    """,
+    "slope on a within factor": """
+        level: within
+          f =~ y1 + y2 + y3
+          s | y4 ~ f
+        level: between
+          fb =~ y1 + y2 + y3
+          y4 ~ fb + w
+          s ~~ y4
+    """,
+    "slope of a factor on a covariate": """
+        within: x
+        level: within
+          f =~ y1 + y2 + y3
+          s | f ~ x
+        level: between
+          y1 ~~ y2
+          s ~ w
+          s ~~ y1
+    """,
+    "two varying paths": """
+        level: within
+          a | y2 ~ y3
+          b | y1 ~ y2
+          y1 ~ y3
+        level: between
+          y1 ~ y2 + y3
+          y2 ~ y3
+          a ~~ b
+    """,
+    "slope on a within-only outcome": """
+        within: u
+        level: within
+          s | y1 ~ u
+          u ~ x
+        within: x
+        level: between
+          y1 ~ w
+          s ~ w
+    """,
+    "observed times latent": """
+        level: within
+          fw =~ y1 + y2 + y3
+        level: between
+          fb =~ y1 + y2 + y3
+          fb ~ w
+          int | w XWITH fb
+          y4 ~ fb + w + int
+        level: within
+          y4 ~ fw
+    """,
+    "latent times latent": """
+        level: within
+          y1 ~ y2 + y3
+          y2 ~~ y3
+        level: between
+          int | y2 XWITH y3
+          y1 ~ y2 + y3 + int
+          y2 + y3 ~ w
+          y2 ~~ y3
+    """,
+    "a quadratic factor": """
+        level: within
+          fw =~ y1 + y2 + y3
+          y4 ~ fw
+        level: between
+          fb =~ y1 + y2 + y3
+          fb ~ w
+          sq | fb XWITH fb
+          y4 ~ fb + sq
+    """,
+    "slope times a between variable": """
+        within: x
+        level: within
+          s | y1 ~ x
+        level: between
+          int | s XWITH y1
+          z ~ s + y1 + int
+          s ~~ y1
+    """,
+}
+SIZES = [3, 1, 4, 2, 5, 3, 2]
+
+
+def setup(name: str):
+    frame = make_data(SIZES)
+    frame["w"] = np.where(frame["cluster"].isin(["c0", "c2", "c5"]), 1.0, 0.0)
+    spec = bmsem.model(MODELS[name]).spec
+    bound = bind(spec, frame, "cluster")
+    table = prior_table(bound, "weak", sample_intercepts=True)
+    inputs = cluster_inputs(bound, table, tuple(range(len(bound.structure.parameters))))
+    plan = sampled_quantities(bound.structure, bound.spec.within_only)
+    random = np.random.default_rng(2)
+    theta = np.empty(len(bound.structure.parameters))
+    for p in bound.structure.parameters:
+        row = p.rows[0]
+        theta[p.index] = {
+            "variance": random.uniform(0.7, 1.5),
+            "covariance": random.uniform(-0.2, 0.2),
+            "intercept": bound.scales.mean.get((row.level, row.lhs), 0.0) + 0.3 * random.normal(),
+        }.get(p.kind, random.uniform(-0.5, 0.8))
+    sampled = np.empty((bound.clusters, len(plan.rows)))
+    for i, row in enumerate(plan.rows):
+        variable = bound.structure.between.variables[row]
+        mean = bound.scales.mean.get(("between", variable), 0.0)
+        sampled[:, i] = mean + 0.5 * random.normal(size=bound.clusters)
+    return frame, bound, plan, inputs, theta, sampled
+
+
+def by_definition(bound, plan, group, theta, sampled, posterior) -> float:
+    """log p(y, z, C) of one cluster: slopes by Gauss-Hermite, cluster parts in the dense normal.
+
+    The likelihood given the slopes is that of the within RAM with the slopes in A or K.
+    """
+    s = bound.structure
+    nz, p, q = len(s.between_outcomes), len(s.outcomes), plan.size
+    a, psi, k = s.between.matrices(theta)
+    value_of = dict(zip(plan.rows, sampled, strict=True))
+    x_between = np.r_[1.0, group[list(s.between_covariates)].iloc[0].to_numpy(float)]
+    z = group[list(s.between_outcomes)].iloc[0].to_numpy(float)
+    for m in plan.modulations:
+        if m.level == "within":
+            continue
+        coefficient = theta[m.parameter] if m.parameter >= 0 else m.fixed
+        number = group[m.observed].iloc[0] if m.observed else sampled[m.sampled]
+        a[m.row, m.column] += coefficient * number
+    total = np.linalg.inv(np.eye(len(a)) - a)
+    mean, cov = (total @ k @ x_between)[:q], (total @ psi @ total.T)[:q, :q]
+    known = [*range(nz), *plan.rows]
+    hidden = [r for r in range(q) if r not in known]
+    values = np.r_[z, [value_of[r] for r in plan.rows]]
+    result = normal(values, mean[known], cov[np.ix_(known, known)]) if known else 0.0
+    gain = np.linalg.solve(cov[np.ix_(known, known)], cov[np.ix_(known, hidden)]).T
+    m_h = mean[hidden] + gain @ (values - mean[known])
+    t_h = cov[np.ix_(hidden, hidden)] - gain @ cov[np.ix_(known, hidden)]
+    slope_rows = [place.row for place in s.slopes]
+    hs = [i for i, r in enumerate(hidden) if r in slope_rows]
+    hu = [i for i, r in enumerate(hidden) if nz <= r < nz + p]
+
+    def given(slopes: np.ndarray) -> float:
+        """log p(y, slopes | known)."""
+        density = normal(slopes, m_h[hs], t_h[np.ix_(hs, hs)]) if hs else 0.0
+        back = (
+            np.linalg.solve(t_h[np.ix_(hs, hs)], t_h[np.ix_(hs, hu)]).T
+            if hs
+            else np.zeros((len(hu), 0))
+        )
+        u_mean = m_h[hu] + back @ (slopes - m_h[hs])
+        u_cov = t_h[np.ix_(hu, hu)] - back @ t_h[np.ix_(hs, hu)]
+        aw, psi_w, kw = s.within.matrices(theta)
+        number = {hidden[i]: v for i, v in zip(hs, slopes, strict=True)} | value_of
+        for place in s.slopes:
+            if place.kind == "covariate":
+                kw[place.target, place.source] += number[place.row]
+            else:
+                aw[place.target, place.source] += number[place.row]
+        tw = np.linalg.inv(np.eye(len(aw)) - aw)
+        sigma = (tw @ psi_w @ tw.T)[:p, :p]
+        n = len(group)
+        x = np.column_stack([np.ones(n), group[list(s.within_covariates)].to_numpy(float)])
+        own = x @ (tw @ kw)[:p].T
+        centre, spread = np.zeros(p), np.zeros((p, p))
+        places = [hidden[i] - nz for i in hu]
+        centre[places] = u_mean
+        spread[np.ix_(places, places)] = u_cov
+        for row, v in value_of.items():
+            if nz <= row < nz + p:
+                centre[row - nz] = v
+        y = group[list(s.outcomes)].to_numpy(float)
+        big = np.kron(np.eye(n), sigma) + np.kron(np.ones((n, n)), spread)
+        return density + normal(y.ravel(), (own + centre).ravel(), big)
+
+    if not hs:
+        return result + given(np.empty(0))
+    centre, covariance = (part[np.ix_(*[hs] * part.ndim)] for part in posterior)
+    root = np.linalg.cholesky(covariance)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(25)
+    terms = []
+    for index in cartesian(range(25), repeat=len(hs)):
+        u = nodes[list(index)]
+        point = centre + root @ u
+        log_weight = np.log(weights[list(index)]).sum() + 0.5 * u @ u
+        terms.append(given(point) + log_weight + np.log(np.diag(root)).sum())
+    return result + float(np.logaddexp.reduce(terms))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_cluster_has_the_density_of_its_definition(name):
+    frame, bound, plan, inputs, theta, sampled = setup(name)
+    assert plan.needed
+    value, _, mean, covariance, by_cluster = cluster_log_likelihood_at(theta, sampled, inputs)
+    expected = [
+        by_definition(bound, plan, group, theta, sampled[j], (mean[j], covariance[j]))
+        for j, group in enumerate(groups_of(bound, frame))
+    ]
+    assert by_cluster == pytest.approx(expected, rel=1e-7)
+    assert value == pytest.approx(sum(expected), rel=1e-7)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_gradient_by_parameters_and_sampled_quantities(name):
+    *_, inputs, theta, sampled = setup(name)
+    _, gradient, *_ = cluster_log_likelihood_at(theta, sampled, inputs)
+    at = np.concatenate([theta, sampled.ravel()])
+
+    def value(point: np.ndarray) -> float:
+        split = theta.size
+        return cluster_log_likelihood_at(
+            point[:split], point[split:].reshape(sampled.shape), inputs
+        )[0]
+
+    for i in range(at.size):
+        # Small steps: some entries are multiplied with numbers of a thousand.
+        h = 2e-4 * max(1.0, abs(at[i]) ** 0.5)
+        e = np.zeros(at.size)
+        e[i] = h
+        slope = (8 * (value(at + e) - value(at - e)) - (value(at + 2 * e) - value(at - 2 * e))) / (
+            12 * h
+        )
+        scale = 1 + np.abs(gradient).max()
+        assert gradient[i] == pytest.approx(slope, rel=1e-6, abs=1e-6 * scale), i
