@@ -221,6 +221,7 @@ class Model:
             samples.complete,
             table,
             self.indirect,
+            samples.sampled,
         )
         if until is None:
             return fit

@@ -12,11 +12,13 @@ import pytensor.tensor as pt
 from bmsem.data import BoundModel
 from bmsem.expressions import FUNCTIONS
 from bmsem.graph.correlations import correlations_from_partials, lkj_shapes
-from bmsem.graph.op import two_level_log_likelihood
+from bmsem.graph.op import cluster_log_likelihood, two_level_log_likelihood
 from bmsem.graph.variables import DataVector, group_name, prior_groups, prior_variable
+from bmsem.likelihood.cluster_inputs import cluster_inputs, sampled_scale
 from bmsem.likelihood.inputs import KernelInputs, kernel_inputs
 from bmsem.priors import ParameterPrior, PriorTable
 from bmsem.spec import Level
+from bmsem.structure.sampled import SampledQuantities, sampled_quantities
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,17 @@ class GraphVariable:
 
     ``scale`` says what it holds: the ``"parameter"`` itself, its ``"sd"``, the ``"correlation"`` of a
     covariance, or (r + 1) / 2 of partial correlations (``"unit"``), block by block: ``sizes`` has the
-    size of each full block of more than two variables, and 0 for every other correlation.
+    size of each full block of more than two variables, and 0 for every other correlation. One that
+    holds quantities of ``"cluster"``s stands for no parameters; its indices count its elements, which
+    are (quantity - ``centre``) / ``spread``.
     """
 
     name: str
     indices: tuple[int, ...]
     scale: str
     sizes: tuple[int, ...] = ()
+    centre: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,21 @@ class Graph:
         The kernel's arrays; ``inputs.order`` is the order of ``parameters``.
     variables
         The free random variables, in the model's order.
+    plan
+        Which quantities of the clusters are sampled; they follow the parameters in ``parameters``.
     """
 
     model: pm.Model
     inputs: KernelInputs
     variables: tuple[GraphVariable, ...]
+    plan: SampledQuantities
+
+    @property
+    def size(self) -> int:
+        """Length of ``parameters``: parameters, and the sampled quantities cluster by cluster."""
+        return sum(len(v.indices) for v in self.variables if v.scale == "cluster") + len(
+            self.inputs.order
+        )
 
 
 def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
@@ -77,11 +93,20 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
         theta.add_determined(table)
         theta.add_correlations(table, model, data)
         theta.add_determined(table)
-        inputs = kernel_inputs(bound, table, tuple(theta.order))
-        model.add_coord("parameter", [bound.structure.parameters[i].name for i in theta.order])
+        plan = sampled_quantities(bound.structure, bound.spec.within_only)
+        order = tuple(theta.order)
+        names = [bound.structure.parameters[i].name for i in order]
+        if plan.needed:
+            inputs = cluster_inputs(bound, table, order)
+            likelihood = cluster_log_likelihood
+            names += theta.add_cluster_quantities(plan, data)
+        else:
+            inputs = kernel_inputs(bound, table, order)
+            likelihood = two_level_log_likelihood
+        model.add_coord("parameter", names)
         vector = pt.concatenate(theta.pieces) if theta.pieces else pt.zeros((0,))
         parameters = pm.Deterministic("parameters", vector, dims="parameter")
-        value, _ = two_level_log_likelihood(
+        value, _ = likelihood(
             parameters,
             data.slice(inputs.data),
             pt.constant(inputs.integers),
@@ -89,7 +114,7 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
         )
         pm.Potential("log_likelihood", value)
         data.fill()
-    return Graph(model, inputs, tuple(theta.variables))
+    return Graph(model, inputs, tuple(theta.variables), plan)
 
 
 @dataclass
@@ -138,6 +163,29 @@ class _Theta:
         for i, row in enumerate(rows):
             for place in row.parameter.rows:
                 self._sd_position[place.level, place.lhs] = start + i
+
+    def add_cluster_quantities(self, plan: SampledQuantities, data: DataVector) -> list[str]:
+        """The sampled quantities of the clusters: their density is part of the likelihood.
+
+        They are sampled in units of the width that the data leave them, about where the data put
+        them, so that the sampler starts near and adapts soon.
+        """
+        if not plan.rows:
+            return []
+        centre, spread = sampled_scale(self.bound, plan)
+        wide = np.broadcast_to(spread, centre.shape)
+        count = centre.size
+        variables = [self.bound.structure.between.variables[r] for r in plan.rows]
+        names = [f"{v}[{i}]" for i in self.bound.cluster_ids for v in variables]
+        standard = pm.Flat("cluster_quantities", shape=(count,))
+        self.variables.append(
+            GraphVariable(
+                "cluster_quantities", tuple(range(count)), "cluster",
+                centre=tuple(centre.ravel()), spread=tuple(wide.ravel()),
+            )
+        )  # fmt: skip
+        self.pieces.append(data.slice(centre.ravel()) + data.slice(wide.ravel()) * standard)
+        return names
 
     def value(self, index: int) -> Any:
         """The scalar of one parameter."""

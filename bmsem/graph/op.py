@@ -19,28 +19,38 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 
+from bmsem.likelihood.cluster_inputs import cluster_value_and_gradient
+from bmsem.likelihood.cluster_kernel import c_cluster_log_likelihood
 from bmsem.likelihood.evaluate import log_likelihood
 from bmsem.likelihood.kernel import C_SIGNATURE, c_log_likelihood
 
 # Raised when the way in which the kernel is called changes, so that cached code is made anew.
-_KERNEL_VERSION = 2
+_KERNEL_VERSION = 3
 
 
 class TwoLevelLogLikelihood(Op):
-    """Log-likelihood and gradient of the random-intercept model.
+    """Log-likelihood and gradient of a two-level model.
 
-    Inputs: theta (P,) and the three vectors of `bmsem.likelihood.inputs.KernelInputs`.
-    Outputs: the value, and its gradient by theta. Only the value can be differentiated.
+    ``kernel`` is ``"pooled"`` (random intercepts; `bmsem.likelihood.kernel`) or ``"clusters"``
+    (varying slopes and products; `bmsem.likelihood.cluster_kernel`).
+
+    Inputs: theta (P,), for the second kind followed by the sampled cluster quantities, and the three
+    vectors of `bmsem.likelihood.inputs.KernelInputs`. Outputs: the value, and its gradient by theta.
+    Only the value can be differentiated.
     """
 
-    __props__ = ()
+    __props__ = ("kernel",)
+
+    def __init__(self, kernel: str = "pooled") -> None:
+        self.kernel = kernel
 
     def make_node(self, theta: Any, data: Any, integers: Any, reals: Any) -> Apply:
         inputs = [pt.as_tensor_variable(v) for v in (theta, data, integers, reals)]
         return Apply(self, inputs, [pt.dscalar(), pt.dvector()])
 
     def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
-        value, gradient = log_likelihood(*inputs)
+        found = log_likelihood if self.kernel == "pooled" else cluster_value_and_gradient
+        value, gradient = found(*inputs)
         outputs[0][0] = np.asarray(value)
         outputs[1][0] = gradient
 
@@ -56,16 +66,26 @@ class TwoLevelLogLikelihood(Op):
         return [cotangents[0] * outputs[1], *(disconnected_type() for _ in inputs[1:])]
 
 
-# Generated code refers to the kernel by name, not by address: it can be cached on disk and shared
+# Generated code refers to a kernel by name, not by address: it can be cached on disk and shared
 # between processes, and stays small.
-_SYMBOL = f"bmsem_log_likelihood_{_KERNEL_VERSION}"
-_external = types.ExternalFunction(_SYMBOL, C_SIGNATURE)
+_SYMBOLS = {
+    "pooled": f"bmsem_log_likelihood_{_KERNEL_VERSION}",
+    "clusters": f"bmsem_cluster_log_likelihood_{_KERNEL_VERSION}",
+}
+_KERNELS = {"pooled": c_log_likelihood, "clusters": c_cluster_log_likelihood}
+_external = types.ExternalFunction(_SYMBOLS["pooled"], C_SIGNATURE)
+_external_clusters = types.ExternalFunction(_SYMBOLS["clusters"], C_SIGNATURE)
 
 
 @register_funcify_default_op_cache_key(TwoLevelLogLikelihood)
 def _funcify(op: TwoLevelLogLikelihood, node: Apply, **kwargs: Any) -> Any:
-    llvmlite.binding.add_symbol(_SYMBOL, c_log_likelihood().address)
+    llvmlite.binding.add_symbol(_SYMBOLS[op.kernel], _KERNELS[op.kernel]().address)
+    if op.kernel == "pooled":
+        return _pooled_function(), _KERNEL_VERSION
+    return _clusters_function(), _KERNEL_VERSION
 
+
+def _pooled_function() -> Any:
     @numba_njit
     def two_level_log_likelihood(theta, data, integers, reals):
         gradient = np.empty(theta.size)
@@ -78,7 +98,25 @@ def _funcify(op: TwoLevelLogLikelihood, node: Apply, **kwargs: Any) -> Any:
         )  # fmt: skip
         return np.asarray(value), gradient
 
-    return two_level_log_likelihood, _KERNEL_VERSION
+    return two_level_log_likelihood
+
+
+def _clusters_function() -> Any:
+    # The same again: generated code must name its symbol itself to be kept on disk.
+    @numba_njit
+    def cluster_log_likelihood(theta, data, integers, reals):
+        gradient = np.empty(theta.size)
+        value = _external_clusters(
+            theta.ctypes, theta.size,
+            data.ctypes, data.size,
+            integers.ctypes, integers.size,
+            reals.ctypes, reals.size,
+            gradient.ctypes,
+        )  # fmt: skip
+        return np.asarray(value), gradient
+
+    return cluster_log_likelihood
 
 
 two_level_log_likelihood = TwoLevelLogLikelihood()
+cluster_log_likelihood = TwoLevelLogLikelihood("clusters")

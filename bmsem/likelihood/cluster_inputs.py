@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,7 +49,7 @@ def cluster_inputs(
     w_group, w_first = _groups(w_mods, multipliers, names, clusters)
     b_group, b_first = _groups(b_mods, multipliers, names, clusters)
     top: Level = "between"
-    integers: list[Array] = []
+    integers: list[NDArray[np.int64]] = []
     counts: list[int] = []
     for level, mods, name in ((within, w_mods, "within"), (between, b_mods, top)):
         for matrix, index in enumerate(
@@ -58,7 +60,7 @@ def cluster_inputs(
                 placed += [(x.row, x.column, len(order) + e) for e, x in enumerate(mods)]
             integers.append(np.array(placed, dtype=np.int64).reshape(-1))
             counts.append(len(placed))
-        unsure = unsure_rows(level, table, name)  # type: ignore[arg-type]
+        unsure = unsure_rows(level, table, name)
         integers.append(np.array(unsure, dtype=np.int64))
         counts.append(len(unsure))
         entries = []
@@ -176,14 +178,50 @@ def cluster_log_likelihood_at(
     gradient : (P + J m,)
     mean, covariance : (J, h), (J, h, h)
         Of the integrated rows of the between level.
-    by_cluster : (J,)
-        Each cluster's part of the value.
+    by_cluster : (J, 2)
+        Each cluster's part of the value, and its expected deviance given all cluster effects.
     """
     clusters, h = int(inputs.integers[10]), int(inputs.integers[8])
     mean, covariance = np.zeros((clusters, h)), np.zeros((clusters, h, h))
-    by_cluster = np.zeros(clusters)
+    by_cluster = np.zeros((clusters, 2))
     extended = np.concatenate([theta, np.asarray(sampled, dtype=float).ravel()])
     value, gradient = unpack_cluster_log_likelihood(
         extended, inputs.data, inputs.integers, inputs.reals, mean, covariance, by_cluster
     )
     return float(value), gradient, mean, covariance, by_cluster
+
+
+def cluster_value_and_gradient(
+    extended: Any, data: Any, integers: Any, reals: Any
+) -> tuple[float, Array]:
+    """Value and gradient at theta followed by the sampled quantities; vectors of `KernelInputs`."""
+    integers = np.array(integers, dtype=np.int64)
+    clusters, h = int(integers[10]), int(integers[8])
+    value, gradient = unpack_cluster_log_likelihood(
+        np.array(extended, dtype=float), np.array(data, dtype=float), integers,
+        np.array(reals, dtype=float), np.zeros((clusters, h)), np.zeros((clusters, h, h)),
+        np.zeros((clusters, 2)),
+    )  # fmt: skip
+    return float(value), gradient
+
+
+def sampled_scale(bound: BoundModel, plan: SampledQuantities) -> tuple[Array, Array]:
+    """Where the data put the sampled quantities, and how far they spread: (J, m) and (m,).
+
+    A between part is near the cluster's observed mean, a slope or a factor near zero.
+    """
+    structure = bound.structure
+    nz, p = len(structure.between_outcomes), len(structure.outcomes)
+    assert bound.members is not None
+    means = bound.members.by_cluster().means[:, 0]
+    centre = np.zeros((bound.clusters, len(plan.rows)))
+    scale = np.ones(len(plan.rows))
+    for i, row in enumerate(plan.rows):
+        name = structure.between.variables[row]
+        scale[i] = bound.scales.sd.get(("between", name), 1.0)
+        if nz <= row < nz + p:
+            centre[:, i] = means[:, row - nz]
+            within = bound.scales.sd["within", name]
+            # Its posterior is as wide as the error of the observed mean, about.
+            scale[i] = within / np.sqrt(bound.cluster_sizes.mean())
+    return centre, scale

@@ -152,8 +152,9 @@ def cluster_log_likelihood(
         order of ``b_group``.
     shift : (q,)
         What was subtracted from z and y.
-    posterior_mean, posterior_covariance, by_cluster : (J, h), (J, h, h), (J,)
-        Written: posterior of the hidden rows, and each cluster's log-density.
+    posterior_mean, posterior_covariance, by_cluster : (J, h), (J, h, h), (J, 2)
+        Written: posterior of the hidden rows; each cluster's log-density, and the expectation of
+        -2 log p(y | u, s) over the cluster effects and slopes.
 
     Returns
     -------
@@ -454,7 +455,7 @@ def cluster_log_likelihood(
                     expected[i, k] = s
                     trace += w_inverse[gwj, i, k] * s
             own -= 0.5 * (n * (p * LOG_2PI + w_logdet[gwj]) + trace + logdet - quadratic)
-            by_cluster[j] = own
+            by_cluster[j, 0] = own
             value += own
             for c in range(h):
                 posterior_mean[j, c] = values[hidden[c]] + best[c] + shift[hidden[c]]
@@ -493,9 +494,12 @@ def cluster_log_likelihood(
                         for i in range(p):
                             for k in range(p):
                                 expected[i, k] += f * load[c, i] * load[e, k]
+            deviance = n * (p * LOG_2PI + w_logdet[gwj])
             for i in range(p):
                 for k in range(p):
                     d_w_sigma[gwj, i, k] += expected[i, k]
+                    deviance += w_inverse[gwj, i, k] * expected[i, k]
+            by_cluster[j, 1] = deviance
             for i in range(p):
                 for a in range(d):
                     s = 0.0
@@ -759,7 +763,7 @@ def _c_cluster_log_likelihood(
         numba.carray(reals, (n_reals,)),
         np.empty((clusters, h)),
         np.empty((clusters, h, h)),
-        np.empty(clusters),
+        np.empty((clusters, 2)),
     )
     for i in range(n_theta):
         gradient[i] = found[i]

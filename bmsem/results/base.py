@@ -15,6 +15,7 @@ from bmsem.errors import ModelError
 from bmsem.priors import PriorTable
 from bmsem.results.draws import defined_draws, find_draws, row_draws
 from bmsem.spec import ModelSpec, Parameter
+from bmsem.structure.sampled import SampledQuantities, sampled_quantities
 
 Array = NDArray[np.float64]
 
@@ -45,6 +46,9 @@ class FitDraws:
         Whether all draws that were asked for were made.
     prior_table
         The priors as the sampler takes them; ``None`` if they could not be stored.
+    sampled : (chains, draws, J, m)
+        Draws of the clusters' quantities that had to be sampled; ``None`` in models without varying
+        slopes and products.
     indirect
         Effects that the model's text asks for: (target, ``"IND"`` or ``"VIA"``, variables).
     """
@@ -60,6 +64,7 @@ class FitDraws:
     complete: bool = True
     prior_table: PriorTable | None = None
     indirect: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    sampled: Array | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -70,6 +75,18 @@ class FitDraws:
     def flat_parameters(self) -> Array:
         """Draws (chains * draws, P), one chain after the other."""
         return self.parameters.reshape(-1, self.parameters.shape[-1])
+
+    @cached_property
+    def plan(self) -> SampledQuantities:
+        """Which quantities of the clusters were sampled, and why."""
+        return sampled_quantities(self.bound.structure, self.spec.within_only)
+
+    @property
+    def flat_sampled(self) -> Array:
+        """Draws (chains * draws, J, m) of the sampled quantities, one chain after the other."""
+        if self.sampled is None:
+            return np.empty((len(self.flat_parameters), self.bound.clusters, 0))
+        return self.sampled.reshape(-1, *self.sampled.shape[2:])
 
     @cached_property
     def rows(self) -> dict[Parameter, Array]:

@@ -55,7 +55,7 @@ def extend(
         target_accept=settings.get("target_accept", 0.8),
         max_depth=settings.get("max_depth", 10),
         progress=progress,
-        start_from=fit.parameters[:, -1],
+        start_from=_last(fit),
     )
     new = {**found.statistics, "marginal_log_likelihood": found.log_likelihood}
     statistics = {
@@ -68,14 +68,26 @@ def extend(
         for key in ("compile", "sample", "total")
     }
     parameters = np.concatenate([fit.parameters, found.parameters], axis=1)
+    sampled = fit.sampled
+    if sampled is not None and found.sampled is not None:
+        sampled = np.concatenate([sampled, found.sampled], axis=1)
     return replace(
         fit,
         parameters=parameters,
+        sampled=sampled,
         sample_stats=statistics,
         settings={**settings, "draws": parameters.shape[1]},
         timing=timing,
         complete=found.complete,
     )
+
+
+def _last(fit: Fit) -> np.ndarray:
+    """Where each chain stands: parameters, then the sampled quantities cluster by cluster."""
+    last = fit.parameters[:, -1]
+    if fit.sampled is None:
+        return last
+    return np.hstack([last, fit.sampled[:, -1].reshape(len(last), -1)])
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from bmsem.results.draws import GROUPS, group_of
 from bmsem.results.fit import Fit
 from bmsem.spec import Prior
 from bmsem.structure import build_structure
+from bmsem.structure.sampled import sampled_quantities
 from bmsem.version import __version__
 
 _LOG_LIKELIHOOD_LIMIT = 60_000_000
@@ -53,6 +54,11 @@ def to_datatree(fit: Fit, log_likelihood: bool = True) -> xr.DataTree:
             np.stack([fit.defined[n] for n in names], axis=-1),
         )
         coords["definition"] = names
+    if fit.sampled is not None and fit.sampled.shape[-1]:
+        variables = [fit.bound.structure.between.variables[r] for r in fit.plan.rows]
+        posterior["sampled"] = ((*sample_dims, "cluster", "quantity"), fit.sampled)
+        coords["quantity"] = variables
+        coords["cluster"] = _plain_labels(fit.bound.cluster_ids)
     stats = {name: (sample_dims, np.asarray(v)) for name, v in fit.sample_stats.items()}
     unit = "cluster" if fit.spec.multilevel else "row"
     ids = _plain_labels(fit.bound.cluster_ids)
@@ -239,4 +245,17 @@ def load(path: str | Path) -> Fit:
             (target, how, tuple(names))
             for target, how, names in json.loads(str(attributes.get("indirect", "[]")))
         ),
+        _read_sampled(posterior, bound, shape),
     )
+
+
+def _read_sampled(
+    posterior: xr.Dataset, bound: BoundModel, shape: tuple[int, int]
+) -> np.ndarray | None:
+    plan = sampled_quantities(bound.structure, bound.spec.within_only)
+    if not plan.needed:
+        return None
+    names = [bound.structure.between.variables[r] for r in plan.rows]
+    if not names:
+        return np.empty((*shape, bound.clusters, 0))
+    return np.asarray(posterior["sampled"].sel(quantity=names).values)

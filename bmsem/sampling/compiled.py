@@ -83,7 +83,7 @@ def _compile(graph: Graph) -> CompiledPyMCModel:
     model = graph.model
     values = [model.rvs_to_values[rv] for rv in model.free_RVs]
     counts = [len(v.indices) for v in graph.variables]
-    n, n_expanded = sum(counts), len(graph.inputs.order)
+    n, n_expanded = sum(counts), graph.size
     joined = pt.TensorType("float64", shape=(n,))("unconstrained")
     pieces, start = {}, 0
     for value, count in zip(values, counts, strict=True):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bmsem.data import BoundModel
 from bmsem.errors import ModelError, SamplingError, did_you_mean
 from bmsem.graph import Graph, build_graph
+from bmsem.likelihood.cluster_inputs import cluster_value_and_gradient
 from bmsem.likelihood.evaluate import draw_intercepts, log_likelihood
 from bmsem.likelihood.kernel import is_cached
 from bmsem.moments import implied_moments
@@ -52,13 +53,16 @@ class Samples:
     parameters : (chains, draws, P)
         In the order of the parameter vector, integrated intercepts included.
     log_likelihood : (chains, draws)
-        Marginal: cluster effects, factors and integrated intercepts are integrated out.
+        Marginal: cluster effects, factors and integrated intercepts are integrated out. Where
+        quantities of the clusters are sampled, the joint density of the data and of these.
     statistics
         The sampler's, each (chains, draws), by ArviZ's names.
     seconds
         ``"compile"`` and ``"sample"``.
     complete
         False if sampling was interrupted; the draws are those that every chain has.
+    sampled : (chains, draws, J, m)
+        Quantities of the clusters that had to be sampled; m is zero for most models.
     """
 
     parameters: Array
@@ -66,6 +70,7 @@ class Samples:
     statistics: dict[str, NDArray]
     seconds: dict[str, float]
     complete: bool = True
+    sampled: Array | None = None
 
 
 def sample(
@@ -141,14 +146,30 @@ def sample(
     else:
         natural = np.empty((chains, draws, 0))
         statistics, seconds, complete = {}, {"compile": 0.0, "sample": 0.0}, True
-    flat = natural.reshape(natural.shape[0] * natural.shape[1], natural.shape[2])
-    intercepts, values = draw_intercepts(flat, graph.inputs, np.random.default_rng(recovery_seed))
-    full = np.empty((flat.shape[0], len(bound.structure.parameters)))
-    full[:, list(graph.inputs.order)] = flat
-    full[:, list(graph.inputs.integrated)] = intercepts
-    seconds["total"] = time.perf_counter() - started
     shape = natural.shape[:2]
-    return Samples(full.reshape(*shape, -1), values.reshape(shape), statistics, seconds, complete)
+    flat = natural.reshape(shape[0] * shape[1], natural.shape[2])
+    full = np.empty((flat.shape[0], len(bound.structure.parameters)))
+    known = len(graph.inputs.order)
+    full[:, list(graph.inputs.order)] = flat[:, :known]
+    sampled = None
+    if graph.plan.needed:
+        sampled = flat[:, known:].reshape(*shape, bound.clusters, len(graph.plan.rows))
+        values = np.array(
+            [
+                cluster_value_and_gradient(
+                    row, graph.inputs.data, graph.inputs.integers, graph.inputs.reals
+                )[0]
+                for row in flat
+            ]
+        )
+    else:
+        random = np.random.default_rng(recovery_seed)
+        intercepts, values = draw_intercepts(flat, graph.inputs, random)
+        full[:, list(graph.inputs.integrated)] = intercepts
+    seconds["total"] = time.perf_counter() - started
+    return Samples(
+        full.reshape(*shape, -1), values.reshape(shape), statistics, seconds, complete, sampled
+    )
 
 
 def _require_finite(graph: Graph, bound: BoundModel, table: PriorTable) -> None:
@@ -156,8 +177,13 @@ def _require_finite(graph: Graph, bound: BoundModel, table: PriorTable) -> None:
     values = starting_values(bound, table)
     inputs = graph.inputs
     theta = values[list(inputs.order)]
+    evaluate: Callable[..., tuple[float, Array]] = log_likelihood
+    if graph.plan.needed:
+        evaluate = cluster_value_and_gradient
+        centres = [v.centre for v in graph.variables if v.scale == "cluster"]
+        theta = np.concatenate([theta, *centres])
     if np.isfinite(theta).all():
-        value, _ = log_likelihood(theta, inputs.data, inputs.integers, inputs.reals)
+        value, _ = evaluate(theta, inputs.data, inputs.integers, inputs.reals)
         if np.isfinite(value):
             return
     found = []
@@ -360,6 +386,7 @@ def shape_key(graph: Graph, table: PriorTable) -> object | None:
         graph.inputs.integers.tobytes(),
         graph.inputs.reals.tobytes(),
         tuple((v.indices, v.scale, v.sizes) for v in graph.variables),
+        graph.plan.needed,
         tuple(graph.inputs.order),
         tuple(b.pairs for b in table.blocks),
         table.flat_covariances,

@@ -133,6 +133,10 @@ def initial_point(
     centres, widths = [], []
     for variable in graph.variables:
         rv = graph.model[variable.name]
+        if variable.scale == "cluster":
+            centres.append(np.zeros(len(variable.indices)))
+            widths.append(np.full(len(variable.indices), 0.3))
+            continue
         natural = _natural(variable, values, bound)
         starts = [bound.structure.parameters[i].start for i in variable.indices]
         centres.append(_unconstrain(graph.model, rv, natural, any(s is not None for s in starts)))
@@ -149,13 +153,20 @@ def initial_point(
 
 
 def point_at(graph: Graph, bound: BoundModel, values: Array) -> Array:
-    """The sampler's unconstrained point of parameters (P,) in natural units."""
-    return np.concatenate(
-        [
-            _forward(graph.model, graph.model[v.name], _natural(v, values, bound))
-            for v in graph.variables
-        ]
-    )
+    """The sampler's unconstrained point of parameters (P,) in natural units.
+
+    Sampled quantities of the clusters follow the parameters.
+    """
+    count = len(bound.structure.parameters)
+    parts = []
+    for v in graph.variables:
+        if v.scale == "cluster":
+            parts.append((values[count:] - np.array(v.centre)) / np.array(v.spread))
+        else:
+            parts.append(
+                _forward(graph.model, graph.model[v.name], _natural(v, values[:count], bound))
+            )
+    return np.concatenate(parts)
 
 
 def _natural(variable: GraphVariable, values: Array, bound: BoundModel) -> Array:
