@@ -13,6 +13,8 @@ from bmsem.errors import BmsemError, DataError, ModelError
 from bmsem.language import parse_formula, write_formula
 from bmsem.priors import PriorTable, prior_table
 from bmsem.spec import ModelSpec
+from bmsem.structure import Structure
+from bmsem.structure.sampled import SampledQuantities, sampled_quantities
 from bmsem.version import __version__
 
 if TYPE_CHECKING:
@@ -344,29 +346,51 @@ def plan_text(bound: BoundModel, table: PriorTable) -> str:
             f"{'s' if len(integrated) > 1 else ''} ({names}); drawn afterwards"
         )
     structure = bound.structure
-    if bound.spec.multilevel and structure.outcomes:
+    plan = sampled_quantities(structure, bound.spec.within_only)
+    for reason in plan.reasons:
         lines.append(
-            f"                          {bound.clusters:,} cluster effects of each of "
-            f"{', '.join(structure.outcomes)}"
+            f"                          {bound.clusters:,} numbers, one a cluster: {reason}"
         )
+    inside = [n for i, n in enumerate(structure.outcomes) if _row(structure, i) not in plan.rows]
+    inside += [s.name for s in structure.slopes if s.row not in plan.rows]
+    if bound.spec.multilevel and inside:
+        lines.append(
+            f"  integrated out exactly: {bound.clusters:,} cluster effects of each of "
+            f"{', '.join(inside)}"
+        )
+    apart = {structure.between.variables[r] for r in plan.rows}
+    slopes = {s.name for s in structure.slopes}
     for level, name in bound.spec.latent:
+        if name in apart or name in slopes:
+            continue
         count = bound.rows if level != "between" else bound.clusters
         lines.append(f"                          {count:,} scores of the factor {name}")
     determined = table.role("determined")
     if determined:
         shown = ", ".join(f"{r.parameter.name} = {r.expression}" for r in determined)
         lines.append(f"  determined:             {shown}")
-    groups = len(bound.pooled.sizes)
-    q, p = structure.between.observed, structure.within.observed
-    cost = (
-        f"{groups} factorisation{'s' if groups > 1 else ''} of {q} x {q} (one a cluster size)"
-        + (f" and one of {p} x {p}" if p else "")
-        if bound.spec.multilevel
-        else f"one factorisation of {q} x {q}"
-    )
+    cost = _cost(bound, plan)
     lines.append(f"  a log-density costs:    {cost}, whatever the number of rows ({bound.rows:,})")
     lines += [f"  note: {note}" for note in bound.notes]
     return "\n".join(lines)
+
+
+def _row(structure: Structure, outcome: int) -> int:
+    return len(structure.between_outcomes) + outcome
+
+
+def _cost(bound: BoundModel, plan: SampledQuantities) -> str:
+    """What an evaluation of the likelihood factorises, in words."""
+    groups = len(bound.pooled.sizes)
+    q, p = bound.structure.between.observed, bound.structure.within.observed
+    if plan.needed:
+        hidden = plan.size - len(plan.rows) - len(bound.structure.between_outcomes)
+        return f"{bound.clusters:,} factorisations of {hidden} x {hidden}, one a cluster"
+    if not bound.spec.multilevel:
+        return f"one factorisation of {q} x {q}"
+    several = "s" if groups > 1 else ""
+    within = f" and one of {p} x {p}" if p else ""
+    return f"{groups} factorisation{several} of {q} x {q} (one a cluster size){within}"
 
 
 def _read_text(path: Path) -> str:

@@ -1,5 +1,12 @@
 """What was integrated out, recovered draw by draw from its exact conditional distribution."""
 
 from bmsem.latent.recover import between_draws, within_draws
+from bmsem.latent.slopes import between_draws_given, between_matrices, within_draws_given
 
-__all__ = ["between_draws", "within_draws"]
+__all__ = [
+    "between_draws",
+    "between_draws_given",
+    "between_matrices",
+    "within_draws",
+    "within_draws_given",
+]

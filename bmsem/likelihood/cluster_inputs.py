@@ -19,14 +19,16 @@ Array = NDArray[np.float64]
 
 
 def cluster_inputs(
-    bound: BoundModel, table: PriorTable, order: tuple[int, ...] | None = None
+    bound: BoundModel, table: PriorTable | None = None, order: tuple[int, ...] | None = None
 ) -> KernelInputs:
     """Lay a bound model out for `bmsem.likelihood.cluster_kernel`; see `KernelInputs`.
 
-    Nothing but cluster quantities is integrated out: intercepts are among the parameters.
+    Without a table of priors the parameters are in the order of the parameter vector, and covariance
+    matrices are taken to be positive definite, as those of draws are. Nothing but cluster quantities
+    is integrated out: intercepts are among the parameters.
     """
     if order is None:
-        order = tuple(r.parameter.index for r in table.rows)
+        order = tuple(range(len(bound.structure.parameters)))
     position = {index: i for i, index in enumerate(order)}
     structure, members = bound.structure, bound.members
     plan = sampled_quantities(structure, bound.spec.within_only)
@@ -60,7 +62,7 @@ def cluster_inputs(
                 placed += [(x.row, x.column, len(order) + e) for e, x in enumerate(mods)]
             integers.append(np.array(placed, dtype=np.int64).reshape(-1))
             counts.append(len(placed))
-        unsure = unsure_rows(level, table, name)
+        unsure = unsure_rows(level, table, name) if table is not None else []
         integers.append(np.array(unsure, dtype=np.int64))
         counts.append(len(unsure))
         entries = []

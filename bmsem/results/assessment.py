@@ -13,7 +13,12 @@ from bmsem.criteria.deviance import DIC, conditional_dic, marginal_dic, marginal
 from bmsem.criteria.indices import INDICES, ChiSquare, fit_indices
 from bmsem.criteria.level_moments import LevelMoments, level_moments
 from bmsem.criteria.predictive import PredictiveDraws, predictive_draws, spaced
-from bmsem.errors import DataError, ModelError
+from bmsem.criteria.slopes import (
+    conditional_dic_given,
+    marginal_dic_given,
+    marginal_log_likelihood_given,
+)
+from bmsem.errors import DataError, ModelError, NotSupportedError
 from bmsem.likelihood.canonical import layout_of, observed_data, reduced_from
 from bmsem.likelihood.reduced import reduced_form
 from bmsem.likelihood.unrestricted import Unrestricted, unrestricted
@@ -35,6 +40,8 @@ from bmsem.spec import Level
 Array = NDArray[np.float64]
 
 # Numbers that leave-one-person-out may hold at a time.
+# Draws whose marginal likelihood is integrated over what was sampled.
+_INTEGRATED = 1000
 _PERSON_LIMIT = 40_000_000
 
 
@@ -99,8 +106,18 @@ class Assessment(FitDraws):
 
     # -- predictive checks --------------------------------------------------------------------
 
+    def _require_one_covariance(self, what: str) -> None:
+        """Refuse what compares a model with one unrestricted covariance matrix a level."""
+        if self.plan.needed:
+            raise NotSupportedError(
+                f"{what} compares the model with an unrestricted covariance matrix at each level. With "
+                f"varying slopes or products the covariances differ between clusters, and there is no "
+                f"such matrix. Compare models by LOO and DIC instead (bmsem.compare)."
+            )
+
     @cached_property
     def _predictive(self) -> PredictiveDraws:
+        self._require_one_covariance("The posterior predictive chi-square")
         seed = self.settings.get("seed")
         return predictive_draws(self.bound, self.flat_parameters, None, 0 if seed is None else seed)
 
@@ -161,22 +178,50 @@ class Assessment(FitDraws):
 
     @cached_property
     def _log_likelihood(self) -> Array:
-        """Marginal, by cluster (by row without levels): (chains * draws, J)."""
+        """Marginal, by cluster (by row without levels): (chains * draws, J), or of fewer draws."""
+        if self.plan.needed:
+            kept = self._kept_draws
+            return marginal_log_likelihood_given(
+                self.bound, self.plan, self.flat_parameters[kept], self.flat_sampled[kept]
+            )
         return marginal_log_likelihood(self.bound, self.flat_parameters)
+
+    @cached_property
+    def _kept_draws(self) -> NDArray[np.intp]:
+        """Draws whose marginal likelihood is integrated numerically: at most 1,000, evenly spaced."""
+        chains, total = self.parameters.shape[:2]
+        each = spaced(total, max(1, _INTEGRATED // chains))
+        return np.concatenate([each + chain * total for chain in range(chains)])
 
     @property
     def log_likelihood(self) -> Array:
-        """Marginal log-likelihood of each cluster (each row, without levels): (chains, draws, J)."""
-        return self._log_likelihood.reshape(*self.parameters.shape[:2], -1)
+        """Marginal log-likelihood of each cluster (each row, without levels): (chains, draws, J).
+
+        Where quantities of the clusters were sampled, of evenly spaced draws.
+        """
+        return self._log_likelihood.reshape(
+            self.parameters.shape[0], -1, self._log_likelihood.shape[-1]
+        )
 
     @cached_property
     def dic_marginal(self) -> DIC:
         """Marginal DIC: cluster effects and factors integrated out. The one to compare models by."""
+        if self.plan.needed:
+            kept = self._kept_draws
+            return marginal_dic_given(
+                self.bound, self.plan, self.flat_parameters[kept], self.flat_sampled[kept],
+                self._log_likelihood,
+            )  # fmt: skip
         return marginal_dic(self.bound, self.flat_parameters, self._log_likelihood)
 
     @cached_property
     def dic_conditional(self) -> DIC | None:
         """Conditional DIC: given the cluster effects, as Mplus prints it; ``None`` without levels."""
+        if self.plan.needed:
+            kept = self._kept_draws
+            return conditional_dic_given(
+                self.bound, self.plan, self.flat_parameters[kept], self.flat_sampled[kept]
+            )
         return conditional_dic(self.bound, self.flat_parameters)
 
     def dic(self, kind: str = "marginal") -> DIC:
@@ -227,6 +272,7 @@ class Assessment(FitDraws):
         per_chain = max(1, min(total, _PERSON_LIMIT // (len(people.values) * chains)))
         kept = spaced(total, per_chain)
         thinned = self.parameters[:, kept].reshape(-1, self.parameters.shape[-1])
+        self._require_one_covariance("Leaving out one person")
         values = person_log_likelihood(self.bound, thinned)
         return psis_loo(values, people.index, "person", chains)
 
@@ -282,6 +328,7 @@ class Assessment(FitDraws):
         implied value, and ``difference`` = observed - median.
         """
         kind = self._kind(width, interval)
+        self._require_one_covariance("The table of residuals")
         reduced = reduced_form(self.bound, self.flat_parameters)
         frames = []
         for level in self.spec.levels:
@@ -328,6 +375,7 @@ class Assessment(FitDraws):
     def implied(self, width: float = 0.95, interval: str | None = None) -> Table:
         """Implied moments of observed and latent variables by level, as Mplus's TECH4."""
         kind = self._kind(width, interval)
+        self._require_one_covariance("The table of implied moments")
         frames = [
             moments_frame(
                 with_variance(total_moments(self.bound, level, self.flat_parameters)),
@@ -349,6 +397,7 @@ class Assessment(FitDraws):
         kind = self._kind(width, interval)
         if not self.spec.multilevel:
             raise ModelError("A model without levels has no intraclass correlations.")
+        self._require_one_covariance("The model's intraclass correlation")
         records = []
         reduced = reduced_form(self.bound, self.flat_parameters)
         within, between = (level_moments(self.bound, k, reduced) for k in ("within", "between"))
@@ -381,8 +430,8 @@ class Assessment(FitDraws):
     def fit_measures(self) -> Table:
         """PPP, both DICs, WAIC and LOO in one table, as Mplus's MODEL FIT INFORMATION."""
         records = []
-        ppp = self.ppp().table
-        for row in ppp.to_dict("records"):
+        ppp = [] if self.plan.needed else self.ppp().table.to_dict("records")
+        for row in ppp:
             what = "PPP" if row["part"] == "overall" else f"PPP, {row['part']} level"
             records.append({"measure": what, "value": row["ppp"], "detail": (
                 f"chi-square difference, 95%: [{row['lower']:.3f}, {row['upper']:.3f}]"
@@ -397,8 +446,13 @@ class Assessment(FitDraws):
             )
             records.append({"measure": f"DIC, {found.kind}", "value": found.dic, "detail": detail})
         notes: list[str] = []
+        if self.plan.needed:
+            notes.append(
+                "There is no posterior predictive chi-square: with varying slopes or products the "
+                "covariances differ between clusters."
+            )
         criteria = [self.waic()]
-        if self.parameters.shape[0] * self.parameters.shape[1] >= 25:
+        if len(self._log_likelihood) >= 25:
             criteria.append(self.loo())
         for elpd in criteria:
             records.append(

@@ -9,8 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmsem.criteria.predictive import spaced
+from bmsem.data import People
 from bmsem.errors import DataError, DataWarning, ModelError, did_you_mean
-from bmsem.latent import between_draws, within_draws
+from bmsem.latent import (
+    between_draws,
+    between_draws_given,
+    within_draws,
+    within_draws_given,
+)
 from bmsem.results.base import FitDraws
 from bmsem.spec import Level
 
@@ -99,7 +105,7 @@ class Scores(FitDraws):
         random = np.random.default_rng(seed)
         parameters = self.flat_parameters[kept]
         found: dict[str, xr.DataArray] = {}
-        between = between_draws(self.bound, parameters, random)
+        between = self._between(parameters, self.flat_sampled[kept], random)
         top: Level = self.spec.levels[-1]
         known = set(self.spec.between_only) if self.spec.multilevel else set(self.spec.observed)
         skip = known | set(self.spec.within_only)
@@ -120,7 +126,7 @@ class Scores(FitDraws):
         structure = self.bound.structure.within
         factors = structure.variables[structure.observed :]
         if people is not None and factors:
-            within = within_draws(self.bound, people, parameters, between, random)
+            within = self._within(people, parameters, between, random)
             for i, name in enumerate(factors, start=structure.observed):
                 add(f"{name}_within", within[..., i], "row", np.asarray(people.index))
         if not found:
@@ -194,9 +200,24 @@ class Scores(FitDraws):
         kept = spaced(total, draws or min(total, most))
         parameters = self.parameters[:, kept].reshape(-1, self.parameters.shape[-1])
         random = np.random.default_rng(seed)
-        between = between_draws(self.bound, parameters, random)
+        sampled = np.empty((len(parameters), self.bound.clusters, 0))
+        if self.sampled is not None:
+            sampled = self.sampled[:, kept].reshape(len(parameters), *self.sampled.shape[2:])
+        between = self._between(parameters, sampled, random)
         if level != "within":
             return between, kept
         people = self.bound.people
         assert people is not None
-        return within_draws(self.bound, people, parameters, between, random), kept
+        return self._within(people, parameters, between, random), kept
+
+    def _between(self, parameters: Array, sampled: Array, random: np.random.Generator) -> Array:
+        if not self.plan.needed:
+            return between_draws(self.bound, parameters, random)
+        return between_draws_given(self.bound, self.plan, parameters, sampled, random)
+
+    def _within(
+        self, people: People, parameters: Array, between: Array, random: np.random.Generator
+    ) -> Array:
+        if not self.plan.needed:
+            return within_draws(self.bound, people, parameters, between, random)
+        return within_draws_given(self.bound, people, parameters, between, random)
