@@ -247,6 +247,11 @@ def sections(fit: Fit, wanted: Sequence[str]) -> list[str]:
         match name:
             case "stdyx" | "stdy" | "std":
                 found.append(str(fit.standardized(how=name)))
+            case "residual" | "indices" | "icc" if fit.plan.needed:
+                found.append(
+                    f"{name}: not defined for models with varying slopes or products, whose "
+                    f"covariances differ between clusters."
+                )
             case "residual":
                 found += [str(fit.residuals()), str(fit.predictive_checks())]
             case "sampstat":

@@ -141,7 +141,7 @@ class Answers(FitDraws):
         """
         kind = self._kind(width, interval)
         records = []
-        for row, (d, total) in cohens_d_draws(self.bound, self.parameters).items():
+        for row, (d, total) in cohens_d_draws(self.bound, self.parameters, self.sampled).items():
             found, other = record(d, width, kind), record(total, width, kind)
             records.append(
                 {"level": row.level or "", "path": row.name, "d": found["median"],

@@ -375,10 +375,16 @@ class Assessment(FitDraws):
     def implied(self, width: float = 0.95, interval: str | None = None) -> Table:
         """Implied moments of observed and latent variables by level, as Mplus's TECH4."""
         kind = self._kind(width, interval)
-        self._require_one_covariance("The table of implied moments")
         frames = [
             moments_frame(
-                with_variance(total_moments(self.bound, level, self.flat_parameters)),
+                with_variance(
+                    total_moments(
+                        self.bound,
+                        level,
+                        self.flat_parameters,
+                        None if self.sampled is None else self.flat_sampled,
+                    )
+                ),
                 level,
                 width,
                 kind,

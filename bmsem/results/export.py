@@ -27,6 +27,8 @@ def to_json(fit: Fit) -> dict[str, Any]:
     """
     sizes = fit.bound.cluster_sizes
     multilevel = fit.spec.multilevel
+    # Varying slopes and products: what needs one covariance matrix a level is not defined.
+    apart = fit.plan.needed
     return {
         "bmsem": __version__,
         "title": fit.title,
@@ -57,10 +59,12 @@ def to_json(fit: Fit) -> dict[str, Any]:
         "convergence": _convergence(fit),
         "descriptives": _descriptives(fit),
         "implied": _implied(fit),
-        "residuals": _records(fit.residuals(interval="hpd")),
+        "residuals": None if apart else _records(fit.residuals(interval="hpd")),
         "tech4": _records(fit.implied(interval="hpd")),
-        "predictive_checks": _records(fit.predictive_checks(interval="hpd")),
-        "icc": _records(fit.icc(interval="hpd")) if multilevel else None,
+        "predictive_checks": None
+        if apart
+        else _records(fit.predictive_checks(interval="hpd")),
+        "icc": _records(fit.icc(interval="hpd")) if multilevel and not apart else None,
         "effects": {
             "indirect": [
                 {"source": t.source, "target": t.target, "effects": _frame(t.frame),
@@ -79,8 +83,9 @@ def to_json(fit: Fit) -> dict[str, Any]:
 
 def _fit_measures(fit: Fit) -> dict[str, Any]:
     verdict = fit.convergence
-    ppp = fit.ppp()
-    by_part = {row["part"]: row for row in ppp.table.to_dict("records")}
+    apart = fit.plan.needed
+    ppp = None if apart else fit.ppp()
+    by_part = {row["part"]: row for row in ppp.table.to_dict("records")} if ppp else {}
     marginal, conditional, waic = fit.dic_marginal, fit.dic_conditional, fit.waic()
     enough = fit.parameters.shape[0] * fit.parameters.shape[1] >= 25
     loo: ELPD | None = fit.loo() if enough else None
@@ -95,8 +100,8 @@ def _fit_measures(fit: Fit) -> dict[str, Any]:
         }
 
     return {
-        "ppp": _plain(ppp.value),
-        "ppp_chi_square_difference": [_plain(v) for v in ppp.interval],
+        "ppp": _plain(ppp.value) if ppp else None,
+        "ppp_chi_square_difference": [_plain(v) for v in ppp.interval] if ppp else None,
         "within": part("within"),
         "between": part("between"),
         "dic": _plain(marginal.dic),
@@ -109,7 +114,7 @@ def _fit_measures(fit: Fit) -> dict[str, Any]:
         "se_elpd_loo": _plain(loo.se) if loo else None,
         "p_loo": _plain(loo.p) if loo else None,
         "max_pareto_k": _plain(loo.pointwise["pareto_k"].max()) if loo else None,
-        "indices": _records(fit.fit_indices(interval="hpd")),
+        "indices": None if apart else _records(fit.fit_indices(interval="hpd")),
         "max_psr": _plain(verdict.max_psr),
         "max_rhat": _plain(verdict.max_rhat),
         "min_ess_bulk": _plain(verdict.min_ess_bulk),
@@ -149,7 +154,7 @@ def _descriptives(fit: Fit) -> dict[str, Any]:
             "variances": {n: _plain(moments.covariance[i, i]) for i, n in enumerate(moments.names)},
         }
     icc = None
-    if fit.spec.multilevel:
+    if fit.spec.multilevel and not fit.plan.needed:
         frame = fit.icc(interval="hpd").frame
         icc = {
             r["variable"]: _plain(r["ml"]) for r in frame[frame["what"] == "icc"].to_dict("records")
@@ -175,7 +180,7 @@ def _parameters(summary: Summary) -> list[dict[str, Any]]:
 def _implied(fit: Fit) -> dict[str, Any]:
     found: dict[str, Any] = {"within": None, "between": None}
     for level in fit.spec.levels:
-        names, matrix = implied_correlations(fit.bound, level, fit.parameters)
+        names, matrix = implied_correlations(fit.bound, level, fit.parameters, fit.sampled)
         pairs = {
             f"{names[j]},{names[i]}": _plain(matrix[i, j])
             for i in range(len(names))

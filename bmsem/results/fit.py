@@ -82,7 +82,7 @@ class Fit(Assessment, Answers, Scores):
         kind = self._kind(width, interval)
         if how not in _STANDARDIZED:
             raise ModelError(f"Unknown standardisation '{how}'. Use 'stdyx', 'stdy' or 'std'.")
-        draws = standardized_draws(self.bound, self.parameters, how)
+        draws = standardized_draws(self.bound, self.parameters, how, self.sampled)
         spec = self.spec
         title = f"Standardised estimates ({how.upper()}: {_STANDARDIZED[how]})."
         return summary_table(
@@ -99,7 +99,9 @@ class Fit(Assessment, Answers, Scores):
         """R-square of every endogenous variable: median, SD and interval, by level."""
         kind = self._kind(width, interval)
         records = []
-        for (level, name), draws in r_square_draws(self.bound, self.parameters).items():
+        for (level, name), draws in r_square_draws(
+            self.bound, self.parameters, self.sampled
+        ).items():
             found = quantities(draws.reshape(-1, 1), width, kind).iloc[0]
             records.append({"level": level, "variable": name, **{k: found[k] for k in KEYS}})
         return pd.DataFrame(records)

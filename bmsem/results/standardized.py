@@ -22,16 +22,26 @@ from numpy.typing import NDArray
 
 from bmsem.criteria.level_moments import LevelMoments, covariate_means, covariate_moments
 from bmsem.data import BoundModel
+from bmsem.latent import average_between_moments, average_within_moments
 from bmsem.moments import implied_moments
 from bmsem.results.summary import endogenous
 from bmsem.spec import Level, Parameter
+from bmsem.structure.sampled import sampled_quantities
 
 Array = NDArray[np.float64]
 Standardization = Literal["stdyx", "stdy", "std"]
 
 
-def total_moments(bound: BoundModel, level: Level, parameters: Array) -> LevelMoments:
-    """Implied moments of all variables of a level: modelled ones, factors, then covariates."""
+def total_moments(
+    bound: BoundModel, level: Level, parameters: Array, sampled: Array | None = None
+) -> LevelMoments:
+    """Implied moments of all variables of a level: modelled ones, factors, then covariates.
+
+    With varying slopes or products on average over clusters (`bmsem.latent.moments`); ``sampled``
+    are the draws of what had to be sampled.
+    """
+    if sampled is not None:
+        return _average_moments(bound, level, parameters, sampled)
     structure = bound.structure.level(level)
     implied = implied_moments(structure, parameters)
     names = (*structure.variables, *structure.covariates[1:])
@@ -60,6 +70,21 @@ def total_moments(bound: BoundModel, level: Level, parameters: Array) -> LevelMo
     return LevelMoments(names, mean, total)
 
 
+def _average_moments(
+    bound: BoundModel, level: Level, parameters: Array, sampled: Array
+) -> LevelMoments:
+    lead = parameters.shape[:-1]
+    flat = parameters.reshape(-1, parameters.shape[-1])
+    plan = sampled_quantities(bound.structure, bound.spec.within_only)
+    found = average_between_moments(bound, plan, flat, sampled.reshape(-1, *sampled.shape[-2:]))
+    if level == "within":
+        found = average_within_moments(bound, flat, found)
+    m = len(found.names)
+    return LevelMoments(
+        found.names, found.mean.reshape(*lead, m), found.covariance.reshape(*lead, m, m)
+    )
+
+
 def _within_part_of_mean(bound: BoundModel, parameters: Array) -> Array:
     if not bound.structure.outcomes:
         return np.zeros((*parameters.shape[:-1], 0))
@@ -68,12 +93,15 @@ def _within_part_of_mean(bound: BoundModel, parameters: Array) -> Array:
 
 
 def standardized_draws(
-    bound: BoundModel, parameters: Array, how: Standardization = "stdyx"
+    bound: BoundModel,
+    parameters: Array,
+    how: Standardization = "stdyx",
+    sampled: Array | None = None,
 ) -> dict[Parameter, Array]:
     """Standardised draws of every row, by row; ``parameters`` are draws (chains, draws, P)."""
     found: dict[Parameter, Array] = {}
     for level in bound.spec.levels:
-        moments = total_moments(bound, level, parameters)
+        moments = total_moments(bound, level, parameters, sampled)
         names, total = moments.names, moments.covariance
         structure = bound.structure.level(level)
         paths, psi, coefficients = structure.matrices(parameters)
@@ -81,6 +109,7 @@ def standardized_draws(
         sd = np.sqrt(np.maximum(np.diagonal(total, axis1=-2, axis2=-1), 0.0))
         latent = set(structure.variables[structure.observed :])
         column = {name: i for i, name in enumerate(structure.covariates)}
+        products = {i.name: (i.left, i.right) for i in bound.spec.interactions if i.level == level}
 
         def scale(name: str, role: str, sd=sd, at=at, latent=latent) -> Array:
             """Standard deviation to standardise by, one where this kind of standardising has none."""
@@ -98,6 +127,14 @@ def standardized_draws(
                     case "=~":
                         value = paths[..., at[row.rhs], i]
                         value = value * scale(row.lhs, "factor") / scale(row.rhs, "outcome")
+                    case "~" if row.rhs in products:
+                        # By the product of the parts' standard deviations (Asparouhov & Muthen
+                        # 2021, Structural Equation Modeling 28, 1-14).
+                        parts = products[row.rhs]
+                        value = _coefficient(row, bound, parameters)
+                        for name in parts:
+                            value = value * scale(name, "predictor")
+                        value = value / scale(row.lhs, "outcome")
                     case "~":
                         value = (
                             coefficients[..., i, column[row.rhs]]
@@ -123,16 +160,26 @@ def standardized_draws(
     return found
 
 
+def _coefficient(row: Parameter, bound: BoundModel, parameters: Array) -> Array:
+    """Draws of a row's own value."""
+    if row.fixed is not None:
+        return np.full(parameters.shape[:-1], row.fixed)
+    position = next(p.index for p in bound.structure.parameters for r in p.rows if r.key == row.key)
+    return parameters[..., position]
+
+
 def _residual(psi: Array, i: int, name: str, latent: set[str]) -> Array:
     """Residual standard deviation of a factor; one for an observed variable."""
     return np.sqrt(psi[..., i, i]) if name in latent else np.ones(psi.shape[:-2])
 
 
-def r_square_draws(bound: BoundModel, parameters: Array) -> dict[tuple[Level, str], Array]:
+def r_square_draws(
+    bound: BoundModel, parameters: Array, sampled: Array | None = None
+) -> dict[tuple[Level, str], Array]:
     """R-square draws of every variable that something points at, by level and name."""
     found: dict[tuple[Level, str], Array] = {}
     for level in bound.spec.levels:
-        moments = total_moments(bound, level, parameters)
+        moments = total_moments(bound, level, parameters, sampled)
         total = moments.covariance
         _, psi, _ = bound.structure.level(level).matrices(parameters)
         inner = endogenous(bound.spec, level)
@@ -143,7 +190,9 @@ def r_square_draws(bound: BoundModel, parameters: Array) -> dict[tuple[Level, st
     return found
 
 
-def cohens_d_draws(bound: BoundModel, parameters: Array) -> dict[Parameter, tuple[Array, Array]]:
+def cohens_d_draws(
+    bound: BoundModel, parameters: Array, sampled: Array | None = None
+) -> dict[Parameter, tuple[Array, Array]]:
     """Cohen's d of every path, by row: against the residual SD of its level, and the total SD.
 
     The total SD is that of a person, within and between variance together: the d that an analysis
@@ -152,14 +201,17 @@ def cohens_d_draws(bound: BoundModel, parameters: Array) -> dict[Parameter, tupl
     found: dict[Parameter, tuple[Array, Array]] = {}
     variance: dict[Level, dict[str, Array]] = {}
     for level in bound.spec.levels:
-        moments = total_moments(bound, level, parameters)
+        moments = total_moments(bound, level, parameters, sampled)
         diagonal = np.diagonal(moments.covariance, axis1=-2, axis2=-1)
         variance[level] = {n: diagonal[..., i] for i, n in enumerate(moments.names)}
     for level in bound.spec.levels:
         structure = bound.structure.level(level)
         paths, psi, coefficients = structure.matrices(parameters)
         names, columns = structure.variables, structure.covariates
+        products = {i.name for i in bound.spec.interactions if i.level == level}
         for row in bound.spec.at(level, "~"):
+            if row.rhs in products:
+                continue
             i = names.index(row.lhs)
             value = (
                 coefficients[..., i, columns.index(row.rhs)]
@@ -173,10 +225,13 @@ def cohens_d_draws(bound: BoundModel, parameters: Array) -> dict[Parameter, tupl
 
 
 def implied_correlations(
-    bound: BoundModel, level: Level, parameters: Array
+    bound: BoundModel, level: Level, parameters: Array, sampled: Array | None = None
 ) -> tuple[list[str], Array]:
     """Names, and the posterior medians of the implied correlations of observed variables."""
-    moments = total_moments(bound, level, parameters.reshape(-1, parameters.shape[-1]))
+    flat = parameters.reshape(-1, parameters.shape[-1])
+    if sampled is not None:
+        sampled = sampled.reshape(-1, *sampled.shape[-2:])
+    moments = total_moments(bound, level, flat, sampled)
     structure = bound.structure.level(level)
     keep = [*range(structure.observed), *range(len(structure.variables), len(moments.names))]
     # A variable without a part at this level has no correlations there.

@@ -176,7 +176,10 @@ def _fixed(value: float) -> dict[str, float]:
 
 def endogenous(spec: ModelSpec, level: Level) -> set[str]:
     """Variables that something at the level points at."""
-    return {r.lhs for r in spec.at(level, "~")} | {r.rhs for r in spec.at(level, "=~")}
+    found = {r.lhs for r in spec.at(level, "~")} | {r.rhs for r in spec.at(level, "=~")}
+    if level == "within":
+        found |= {s.outcome for s in spec.slopes}
+    return found
 
 
 def _section(spec: ModelSpec, row: Parameter) -> str:
