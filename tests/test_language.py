@@ -174,8 +174,7 @@ def test_table_25_5_varying_slope():
     names = {p.full_name for p in given.spec.parameters}
     # 'peers ; advant' runs on into 'vs1 ;': a list of two variances, as Mplus reads it.
     assert {"between: vs1 ~ 1", "between: vs1 ~~ vs1", "between: advant ~~ advant"} <= names
-    with pytest.raises(bmsem.NotSupportedError, match=r"varying slope: vs1 \| mvpa ~ advant"):
-        given.require_estimable()
+    given.require_estimable()
 
 
 def test_table_25_6_cluster_means():
@@ -201,8 +200,7 @@ def test_table_25_9_interaction_and_last_semicolon():
     given = listing("table_25_9")
     assert [str(i) for i in given.spec.interactions] == ["int | treat XWITH lmb"]
     assert str(given.spec.definitions[-1]) == "diff := streat - scontrol"
-    with pytest.raises(bmsem.NotSupportedError, match="latent interaction"):
-        given.require_estimable()
+    given.require_estimable()
 
 
 def test_tables_that_ask_for_something_else():

@@ -86,7 +86,7 @@ class FitDraws:
         """Draws (chains * draws, J, m) of the sampled quantities, one chain after the other."""
         if self.sampled is None:
             return np.empty((len(self.flat_parameters), self.bound.clusters, 0))
-        return self.sampled.reshape(-1, *self.sampled.shape[2:])
+        return self.sampled.reshape(len(self.flat_parameters), *self.sampled.shape[2:])
 
     @cached_property
     def rows(self) -> dict[Parameter, Array]:

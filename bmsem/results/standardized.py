@@ -76,7 +76,9 @@ def _average_moments(
     lead = parameters.shape[:-1]
     flat = parameters.reshape(-1, parameters.shape[-1])
     plan = sampled_quantities(bound.structure, bound.spec.within_only)
-    found = average_between_moments(bound, plan, flat, sampled.reshape(-1, *sampled.shape[-2:]))
+    found = average_between_moments(
+        bound, plan, flat, sampled.reshape(len(flat), *sampled.shape[-2:])
+    )
     if level == "within":
         found = average_within_moments(bound, flat, found)
     m = len(found.names)
@@ -230,7 +232,7 @@ def implied_correlations(
     """Names, and the posterior medians of the implied correlations of observed variables."""
     flat = parameters.reshape(-1, parameters.shape[-1])
     if sampled is not None:
-        sampled = sampled.reshape(-1, *sampled.shape[-2:])
+        sampled = sampled.reshape(len(flat), *sampled.shape[-2:])
     moments = total_moments(bound, level, flat, sampled)
     structure = bound.structure.level(level)
     keep = [*range(structure.observed), *range(len(structure.variables), len(moments.names))]
