@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bmsem.data import BoundModel, bind, read_data
+from bmsem.data import BoundModel, bind, observed_products, read_data
 from bmsem.errors import BmsemError, DataError, ModelError
 from bmsem.language import parse_formula, write_formula
 from bmsem.priors import PriorTable, prior_table
@@ -70,7 +70,7 @@ class Model:
         cluster
             The column that tells the clusters apart.
         """
-        self.spec.require_estimable()
+        observed_products(self.spec).require_estimable()
         if data is None:
             if self.default_data is None:
                 raise DataError("No data were given. Pass a data frame or the path of a CSV file.")

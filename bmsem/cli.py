@@ -173,7 +173,6 @@ def _check(options: argparse.Namespace) -> int:
 
     loaded, data = _load(options)
     print(loaded)
-    loaded.spec.require_estimable()
     bound = loaded.bind(data, cluster=options.cluster)
     table = prior_table(bound, options.priors or loaded.default_priors)
     print(f"\n{bound}\n\n{table}\n\n{plan_text(bound, table)}")

@@ -127,11 +127,12 @@ MODELS = {
           s ~~ y1
     """,
 }
-SIZES = [3, 1, 4, 2, 5, 3, 2]
+SIZES = {"unequal": [3, 1, 4, 2, 5, 3, 2], "balanced": [3] * 6}
+LARGER = [9] * 5
 
 
-def setup(name: str):
-    frame = make_data(SIZES)
+def setup(name: str, design: str = "unequal"):
+    frame = make_data(SIZES.get(design, LARGER))
     frame["w"] = np.where(frame["cluster"].isin(["c0", "c2", "c5"]), 1.0, 0.0)
     spec = bmsem.model(MODELS[name]).spec
     bound = bind(spec, frame, "cluster")
@@ -232,9 +233,10 @@ def by_definition(bound, plan, group, theta, sampled, posterior) -> float:
     return result + float(np.logaddexp.reduce(terms))
 
 
+@pytest.mark.parametrize("design", SIZES)
 @pytest.mark.parametrize("name", MODELS)
-def test_each_cluster_has_the_density_of_its_definition(name):
-    frame, bound, plan, inputs, theta, sampled = setup(name)
+def test_each_cluster_has_the_density_of_its_definition(name, design):
+    frame, bound, plan, inputs, theta, sampled = setup(name, design)
     assert plan.needed
     value, _, mean, covariance, by_cluster = cluster_log_likelihood_at(theta, sampled, inputs)
     expected = [
@@ -245,9 +247,10 @@ def test_each_cluster_has_the_density_of_its_definition(name):
     assert value == pytest.approx(sum(expected), rel=1e-7)
 
 
+@pytest.mark.parametrize("design", SIZES)
 @pytest.mark.parametrize("name", MODELS)
-def test_gradient_by_parameters_and_sampled_quantities(name):
-    *_, inputs, theta, sampled = setup(name)
+def test_gradient_by_parameters_and_sampled_quantities(name, design):
+    *_, inputs, theta, sampled = setup(name, design)
     _, gradient, *_ = cluster_log_likelihood_at(theta, sampled, inputs)
     at = np.concatenate([theta, sampled.ravel()])
 
@@ -267,3 +270,27 @@ def test_gradient_by_parameters_and_sampled_quantities(name):
         )
         scale = 1 + np.abs(gradient).max()
         assert gradient[i] == pytest.approx(slope, rel=1e-6, abs=1e-6 * scale), i
+
+
+@pytest.mark.parametrize("name", ["slope on a latent mean", "latent times latent"])
+def test_sampled_quantities_are_integrated_out_by_quadrature(name):
+    """log int p(y, C) dC against a fine grid.
+
+    In clusters of nine: at parameters that were not fitted, those of one or two have two modes.
+    """
+    from bmsem.criteria.slopes import marginal_log_likelihood_given
+
+    _, bound, plan, inputs, theta, sampled = setup(name, "larger")
+    random = np.random.default_rng(1)
+    # Draws of C from about its posterior: of this theta, found from the grid.
+    centre = sampled
+    grid = np.linspace(-8, 8, 3001)
+    logs = np.stack([cluster_log_likelihood_at(theta, centre + u, inputs)[4][:, 0] for u in grid])
+    exact = np.log(np.trapezoid(np.exp(logs - logs.max(0)), grid, axis=0)) + logs.max(0)
+    weight = np.exp(logs - logs.max(0))
+    weight /= weight.sum(0)
+    mean = (weight * grid[:, None]).sum(0)
+    sd = np.sqrt((weight * (grid[:, None] - mean) ** 2).sum(0))
+    draws = centre + (mean + sd * random.standard_normal((400, bound.clusters)))[..., None]
+    found = marginal_log_likelihood_given(bound, plan, theta[None], draws)[0]
+    assert found == pytest.approx(exact, abs=2e-3)

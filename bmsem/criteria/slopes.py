@@ -26,7 +26,7 @@ from bmsem.structure.sampled import SampledQuantities
 Array = NDArray[np.float64]
 
 # Nodes in one and in two dimensions.
-_NODES = {1: 11, 2: 7}
+_NODES = {1: 15, 2: 9}
 
 
 def marginal_log_likelihood_given(

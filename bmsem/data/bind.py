@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from bmsem.data.statistics import (
 )
 from bmsem.data.transform import apply_transforms
 from bmsem.errors import DataError, DataWarning, ModelError, did_you_mean
-from bmsem.spec import ModelSpec, complete
+from bmsem.expressions import Binary, Expression, Name
+from bmsem.spec import Level, ModelSpec, Transform, complete
 from bmsem.structure import Structure, build_structure
 
 Array = NDArray[np.float64]
@@ -154,6 +155,7 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
         variance at a level.
     """
     frame = read_data(data)
+    spec = observed_products(spec)
     cluster = cluster or spec.cluster
     _check_levels(spec, cluster)
     if cluster is not None and cluster not in frame.columns:
@@ -201,6 +203,44 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
     for message in found:
         warnings.warn(message, DataWarning, stacklevel=2)
     return assemble(spec, members, z, x, ids, len(frame), (*notes, *found), people)
+
+
+def observed_products(spec: ModelSpec) -> ModelSpec:
+    """Products of two observed variables of one level become variables of their own.
+
+    They need no latent interaction; a note says so.
+    """
+    statements = spec.statements
+    if statements is None:
+        return spec
+    observed: dict[Level, tuple[str, ...]] = {
+        "within": spec.within_only,
+        "between": spec.between_only,
+        None: spec.observed,
+    }
+    made = [i for i in spec.interactions if {i.left, i.right} <= set(observed.get(i.level, ()))]
+    if not made:
+        return spec
+    transforms = [
+        Transform(i.name, "compute", Expression(Binary("*", Name(i.left), Name(i.right))))
+        for i in made
+    ]
+    names = {level: tuple(i.name for i in made if i.level == level) for level in observed}
+    changed = replace(
+        statements,
+        interactions=tuple(i for i in statements.interactions if i not in made),
+        transforms=(*statements.transforms, *transforms),
+        within_only=(*statements.within_only, *names["within"]),
+        between_only=(*statements.between_only, *names["between"]),
+        known=None if statements.known is None else (*statements.known, *(i.name for i in made)),
+    )
+    found = complete(changed)
+    notes = tuple(
+        f"{i.name} is the product of two observed variables, {i.left} and {i.right}: it is computed "
+        f"from the data."
+        for i in made
+    )
+    return replace(found, notes=(*found.notes, *notes))
 
 
 def assemble(

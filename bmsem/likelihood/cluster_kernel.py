@@ -237,6 +237,8 @@ def cluster_log_likelihood(
     inner = np.empty((h, h))
     inverse = np.empty((h, h))
     x = np.empty((h, h))
+    shrunk = np.empty((h, h))  # (I + G T)^-1 G
+    logdet = 0.0
     best = np.empty(h)
     left = np.empty(h)
     expected = np.empty((p, p))
@@ -300,12 +302,16 @@ def cluster_log_likelihood(
         sum_kk = np.zeros((nk, nk))
         d_reduced = np.zeros((q, kb))
 
+        last_n, last_g = -1.0, -1
         while at < clusters and b_group[b_order[at]] == g:
             j = b_order[at]
             at += 1
             count += 1.0
             gwj = w_group[j]
             n = sizes[j]
+            # Without slopes on observed things the posterior covariance depends on the size only.
+            same = ns == 0 and n == last_n and gwj == last_g
+            last_n, last_g = n, gwj
             c_j = products[j]
             # Known rows, and the mean of the hidden ones.
             for i in range(nk):
@@ -374,6 +380,11 @@ def cluster_log_likelihood(
             # The hidden terms' design.
             for c in range(h):
                 kind = term[hidden[c]]
+                if same and kind < p:
+                    # Loads and Sigma^-1 loads are those of the cluster before.
+                    for a in range(d):
+                        hw[c, a] = c_j[a, 0] if kind >= 0 else 0.0
+                    continue
                 for i in range(p):
                     load[c, i] = 0.0
                     sl[c, i] = 0.0
@@ -398,7 +409,7 @@ def cluster_log_likelihood(
                     sl[c, i] = s
             for c in range(h):
                 kind = term[hidden[c]]
-                for e in range(h):
+                for e in range(0 if same else h):
                     other = term[hidden[e]]
                     s = 0.0
                     if kind >= 0 and other >= 0:
@@ -424,21 +435,26 @@ def cluster_log_likelihood(
                                 f += moment[i, a] * w[kind - p, a]
                         s += sl[c, i] * f
                 slope[c] = s
-            for c in range(h):
-                for e in range(h):
-                    s = 1.0 if c == e else 0.0
-                    for a in range(h):
-                        s += gram[c, a] * cov_t[a, e]
-                    inner[c, e] = s
-            logdet = general_inverse(inner, inverse)
-            if not np.isfinite(logdet):
-                return -np.inf, grad, grad_c
-            for c in range(h):
-                for e in range(h):
-                    s = 0.0
-                    for a in range(h):
-                        s += cov_t[c, a] * inverse[a, e]
-                    x[c, e] = s
+            if not same:
+                for c in range(h):
+                    for e in range(h):
+                        s = 1.0 if c == e else 0.0
+                        for a in range(h):
+                            s += gram[c, a] * cov_t[a, e]
+                        inner[c, e] = s
+                logdet = general_inverse(inner, inverse)
+                if not np.isfinite(logdet):
+                    return -np.inf, grad, grad_c
+                for c in range(h):
+                    for e in range(h):
+                        s = 0.0
+                        for a in range(h):
+                            s += cov_t[c, a] * inverse[a, e]
+                        x[c, e] = s
+                        s = 0.0
+                        for a in range(h):
+                            s += inverse[c, a] * gram[a, e]
+                        shrunk[c, e] = s
             quadratic = 0.0
             for c in range(h):
                 s = 0.0
@@ -490,8 +506,13 @@ def cluster_log_likelihood(
                         expected[k, i] -= best[c] * load[c, i] * f
                 for e in range(h):
                     f = (x[c, e] - best[c] * best[e]) * t[c, e]
-                    if f != 0.0:
-                        for i in range(p):
+                    if f == 0.0:
+                        continue
+                    if kind < p and term[hidden[e]] < p:
+                        expected[kind, term[hidden[e]]] += f
+                        continue
+                    for i in range(p):
+                        if load[c, i] != 0.0:
                             for k in range(p):
                                 expected[i, k] += f * load[c, i] * load[e, k]
             deviance = n * (p * LOG_2PI + w_logdet[gwj])
@@ -562,10 +583,7 @@ def cluster_log_likelihood(
                 left[c] = s
             for c in range(h):
                 for e in range(h):
-                    s = 0.0
-                    for a in range(h):
-                        s += inverse[c, a] * gram[a, e]
-                    sum_t[c, e] -= 0.5 * (s - left[c] * left[e])
+                    sum_t[c, e] -= 0.5 * (shrunk[c, e] - left[c] * left[e])
             for i in range(nk):
                 s = d_known[i]
                 for c in range(h):

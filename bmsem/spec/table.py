@@ -245,8 +245,8 @@ class ModelSpec:
             raise NotSupportedError(
                 "This model was read, but bmsem cannot estimate it yet:\n  "
                 + "\n  ".join(parts)
-                + "\nProducts of latent variables can be estimated at the between level; remove the "
-                "others to fit the rest of the model."
+                + "\nProducts with a latent variable can be estimated at the between level (both "
+                "variables at that level), not yet within clusters or without levels."
             )
 
     def _content(self) -> tuple[object, ...]:

@@ -151,8 +151,8 @@ def _between_product(
     for name in (product.left, product.right):
         if name not in between.variables:
             raise ModelError(
-                f"The product of {product.left} and {product.right} needs '{name}' to be modelled at "
-                f"the between level."
+                f"The product of {product.left} and {product.right} needs '{name}' at the between "
+                f"level, where it has no part. Both variables of a product stand at its level."
             )
     below = _descendants(structure, product.target)
     left, right = (between.variables.index(n) for n in (product.left, product.right))

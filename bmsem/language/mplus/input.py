@@ -121,8 +121,6 @@ class MplusInput:
             raise NotSupportedError(
                 "This input was read, but bmsem cannot estimate it yet:\n  " + "\n  ".join(parts)
             )
-        if self.spec is not None:
-            self.spec.require_estimable()
 
     def messages(self) -> list[str]:
         """What the user should know: what was ignored."""
