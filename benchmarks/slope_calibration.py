@@ -152,14 +152,17 @@ def main(count: int) -> None:
         for v in every
     ]
     coverage = [np.array(v)[:, 1].mean() for v in every]
+    seconds = time.time() - started
     head = [
-        "# Calibration of varying slopes and products", "", f"`python -m
-        benchmarks.slope_calibration {count}`: {count} replications a model, {CLUSTERS} " f"clusters
-        of {SIZE}, parameters drawn from the prior, 2 chains of 500 + 500, " f"{time.time() -
-        started:.0f} s in all (bmsem {bmsem.__version__}, Python " f"{platform.python_version()}).",
-        "", f"Chi-square tests of the ranks in ten bins: {len(p)} parameters, smallest p
-        {min(p):.4f} " f"(times {len(p)}: {min(1.0, len(p) * min(p)):.2f}). Coverage of the 95%
-        intervals: {min(coverage):.3f} to " f"{max(coverage):.3f}, mean {np.mean(coverage):.3f}.",
+        "# Calibration of varying slopes and products",
+        "",
+        f"`python -m benchmarks.slope_calibration {count}`: {count} replications a model, {CLUSTERS} "
+        f"clusters of {SIZE}, parameters drawn from the prior, 2 chains of 500 + 500, "
+        f"{seconds:.0f} s in all (bmsem {bmsem.__version__}, Python {platform.python_version()}).",
+        "",
+        f"Chi-square tests of the ranks in ten bins: {len(p)} parameters, smallest p {min(p):.4f} "
+        f"(times {len(p)}: {min(1.0, len(p) * min(p)):.2f}). Coverage of the 95% intervals: "
+        f"{min(coverage):.3f} to {max(coverage):.3f}, mean {np.mean(coverage):.3f}.",
     ]
     (HERE / "slope_calibration.md").write_text("\n".join([*head, *lines]) + "\n")
     (HERE / "slope_calibration.json").write_text(json.dumps(kept))
