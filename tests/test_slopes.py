@@ -262,3 +262,20 @@ def test_the_product_of_two_observed_variables_is_computed_and_said():
     place = bound.structure.between_covariates.index
     x = bound.between_covariates
     assert x[:, place("int")] == pytest.approx(x[:, place("w")] * x[:, place("v")])
+
+
+def test_bayes_factor_for_a_variance_near_zero(simulated, varying):
+    """Against the analytic ratio where the posterior is the prior, and for slopes that do vary."""
+    from bmsem.results.zero_variance import zero_variance_table
+    from bmsem.spec import Prior
+
+    fit, _ = simulated
+    table = fit.zero_variance("between: s ~~ s").frame.set_index("prior scale")
+    assert (table["bayes_factor"] < 0.2).all()
+    draws = np.abs(np.random.default_rng(1).standard_t(3, 200_000)) * 2.0
+    frame = zero_variance_table(draws, Prior("HalfStudentT", (("", 3.0), ("", 2.0)), "sd"), 0.3)
+    assert frame["bayes_factor"].to_numpy() == pytest.approx(np.ones(3), rel=0.03)
+    with pytest.raises(bmsem.NotSupportedError, match="needs a proper prior"):
+        varying.zero_variance("between: vs1 ~~ vs1")
+    with pytest.raises(bmsem.ModelError, match="is no free variance"):
+        fit.zero_variance("between: s ~ w")

@@ -22,6 +22,7 @@ from bmsem.results.effects import EffectTable
 from bmsem.results.quantities import record
 from bmsem.results.standardized import cohens_d_draws
 from bmsem.results.tables import Table
+from bmsem.results.zero_variance import sd_prior, zero_variance_table
 from bmsem.spec import Level
 
 Array = NDArray[np.float64]
@@ -214,6 +215,54 @@ class Answers(FitDraws):
                  "p_equivalent": meaning.p_equivalent, "verdict": meaning.verdict}
             )  # fmt: skip
         return Table(pd.DataFrame(records), "Effects against standards of meaningfulness")
+
+    def zero_variance(self, name: str, region: float | None = None) -> Table:
+        """Bayes factor for a variance next to zero, in the spirit of Mplus's TECH16.
+
+        Parameters
+        ----------
+        name
+            A variance: ``"between: s ~~ s"``, or its label.
+        region
+            Standard deviations below this count as zero; by default a tenth of the prior's median.
+
+        Returns
+        -------
+        Table
+            Prior and posterior probability that the standard deviation lies in the region and their
+            ratio, for the prior and for its scale halved and doubled: above 1 the data speak for a
+            variance near zero. Definition in `bmsem.results.zero_variance`.
+
+        Raises
+        ------
+        ModelError
+            If the name is not that of a free variance.
+        NotSupportedError
+            If the prior is improper or not on the standard deviation.
+        """
+        row = next(
+            (
+                r
+                for r in (self.prior_table.rows if self.prior_table is not None else ())
+                if name in (r.parameter.name, *(p.full_name for p in r.parameter.rows))
+            ),
+            None,
+        )
+        if row is None or row.parameter.kind != "variance":
+            names = [r.full_name for r in self.rows if r.is_variance]
+            raise ModelError(f"'{name}' is no free variance. {did_you_mean(name, names)}")
+        sd = np.sqrt(self.parameters[..., row.parameter.index]).ravel()
+        own = sd_prior(row.prior)
+        if region is None:
+            grid = np.geomspace(1e-4, 1e4, 4000)
+            median = grid[int(np.argmin(np.abs(np.array([own.cdf(g) for g in grid]) - 0.5)))]
+            region = float(f"{0.1 * median:.2g}")
+        frame = zero_variance_table(sd, row.prior, region)
+        note = (
+            f"Region: a standard deviation below {region:g}. The factor depends on the prior "
+            f"{row.prior}; a conclusion that changes with its scale is not one."
+        )
+        return Table(frame, f"Is the variance zero? {name}", (note,))
 
     def _quantity(self, name: str) -> Array:
         """Draws of a label, a derived parameter, a row with or without its level, or a chain."""
