@@ -165,6 +165,27 @@ def test_criteria_of_a_model_without_sampled_quantities(simulated):
     json.dumps(fit.to_json(), allow_nan=False)
 
 
+def test_the_tree_has_what_was_sampled(varying):
+    tree = varying.data
+    assert tree["posterior"]["sampled"].dims == ("chain", "draw", "cluster", "quantity")
+    assert "log_likelihood" not in tree.children
+    assert varying.log_likelihood.shape[::2] == (4, 50)
+
+
+def test_weak_priors_do_not_depend_on_where_a_slope_s_covariate_is_centred(simulated):
+    fit, _ = simulated
+    people = fit.bound.people
+    frame = pd.DataFrame(people.values, columns=["y", "x"])
+    frame["w"] = fit.bound.between_covariates[people.clusters, 0]
+    frame["g"] = people.clusters
+    frame["x"] += 100.0
+    text = "within: x\nlevel: within\n s | y ~ x\nlevel: between\n s ~ b*w\n y ~ w\n s ~~ y"
+    moved = bmsem.model(text).fit(frame, cluster="g", draws=500, seed=1, progress=False)
+    for name in ("b", "between: s ~ 1"):
+        mine, other = fit.draws(name), moved.draws(name)
+        assert other.mean() == pytest.approx(mine.mean(), abs=0.3 * mine.std()), name
+
+
 def test_saved_and_extended(simulated, varying, tmp_path):
     for fit in (simulated[0], varying):
         again = bmsem.load(fit.save(tmp_path / "fit.nc"))

@@ -61,6 +61,12 @@ def data_scales(
         outcome = sd.get(("within", slope.outcome), 1.0)
         sd["between", slope.name] = 0.5 * outcome / sd.get(("within", slope.predictor), 1.0)
         mean["between", slope.name] = 0.0
+        if slope.predictor in spec.within_only and ("between", slope.outcome) in sd:
+            # The cluster's intercept is where the covariate is zero, far from the data perhaps: it
+            # varies with the slope times the covariate's mean.
+            there = mean.get(("within", slope.predictor), 0.0) * sd["between", slope.name]
+            own = sd["between", slope.outcome]
+            sd["between", slope.outcome] = float(np.hypot(own, there))
     left = [place for place in spec.latent if place not in sd]
     while left:
         # A factor of factors takes its scale from theirs, in whatever order they were written.

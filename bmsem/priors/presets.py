@@ -84,6 +84,8 @@ def _sources(level: Level, name: str, spec: ModelSpec) -> set[tuple[Level, str]]
     for at in levels:
         arrows = [(r.rhs, r.lhs) for r in spec.at(at, "~")]
         arrows += [(r.lhs, r.rhs) for r in spec.at(at, "=~")]
+        if at == "within":
+            arrows += [(s.predictor, s.outcome) for s in spec.slopes]
         reached, stack = {name}, [name]
         while stack:
             target = stack.pop()

@@ -146,7 +146,8 @@ class Fit(Assessment, Answers, Moderation, Scores):
 
         Groups: ``posterior`` (``paths``, ``loadings``, ``intercepts``, ``variances``,
         ``covariances``, each with a dimension of its own, and ``defined``), ``sample_stats``,
-        ``log_likelihood`` (marginal, by cluster), and ``constant_data`` (the sufficient statistics).
+        ``log_likelihood`` (marginal, by cluster; not with varying slopes or products), and
+        ``constant_data`` (the sufficient statistics).
         """
         from bmsem.results.storage import to_datatree
 

@@ -31,7 +31,8 @@ def to_datatree(fit: Fit, log_likelihood: bool = True) -> xr.DataTree:
     """Draws by name, the sampler's statistics, and the data's sufficient statistics.
 
     The marginal ``log_likelihood`` by cluster is what `arviz.loo` takes; files do without it, and so
-    does a tree in which it would take more than half a gigabyte (`Fit.log_likelihood` has it).
+    do trees of models with varying slopes or products, and those in which it would take more than
+    half a gigabyte (`Fit.log_likelihood` has it).
     """
     sample_dims = ("chain", "draw")
     chains, draws = fit.parameters.shape[:2]
@@ -67,6 +68,8 @@ def to_datatree(fit: Fit, log_likelihood: bool = True) -> xr.DataTree:
         "sample_stats": xr.Dataset(stats, base),
         "constant_data": _statistics(fit.bound),
     }
+    # With sampled cluster quantities it takes an integral a draw and cluster, and is made on request.
+    log_likelihood = log_likelihood and not fit.plan.needed
     if log_likelihood and chains * draws * len(ids) <= _LOG_LIKELIHOOD_LIMIT:
         tree["log_likelihood"] = xr.Dataset(
             {"marginal": ((*sample_dims, unit), fit.log_likelihood)}, {**base, unit: ids}
