@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bmsem.data import BoundModel, bind, observed_products, read_data
 from bmsem.errors import BmsemError, DataError, ModelError
 from bmsem.language import parse_formula, write_formula
@@ -365,6 +367,16 @@ def plan_text(bound: BoundModel, table: PriorTable) -> str:
             continue
         count = bound.rows if level != "between" else bound.clusters
         lines.append(f"                          {count:,} scores of the factor {name}")
+    by = list(dict.fromkeys(m.observed for m in plan.modulations if m.observed))
+    if by:
+        # Not at the top: it brings the compiler with it.
+        from bmsem.likelihood.cluster_inputs import observed_number
+
+        count = len(np.unique(np.column_stack([observed_number(bound, n) for n in by]), axis=0))
+        lines.append(
+            f"  groups of clusters:     {count:,}, by the value of {', '.join(by)}, each with paths of "
+            f"its own"
+        )
     determined = table.role("determined")
     if determined:
         shown = ", ".join(f"{r.parameter.name} = {r.expression}" for r in determined)

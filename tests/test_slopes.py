@@ -123,6 +123,8 @@ def test_the_plan_says_what_is_sampled(varying):
     assert "50 numbers, one a cluster: the between part of advant, which vs1 multiplies" in text
     assert "50 cluster effects of each of mvpa, peers, vs1" in text
     assert "50 factorisations of 3 x 3" in text
+    other = bmsem.read_mplus(examples.path("moderation", "table_25_9.inp")).plan()
+    assert "2, by the value of treat" in other
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from bmsem.criteria.replicate import root
 from bmsem.data import BoundModel
 from bmsem.data.bind import People
-from bmsem.likelihood.cluster_inputs import cluster_inputs, cluster_log_likelihood_at
+from bmsem.likelihood.cluster_inputs import (
+    cluster_inputs,
+    cluster_log_likelihood_at,
+    observed_number,
+)
 from bmsem.structure.sampled import SampledQuantities
 
 Array = NDArray[np.float64]
@@ -40,14 +44,6 @@ def between_matrices(
     x = np.hstack([np.ones((bound.clusters, 1)), bound.between_covariates])
     inner = x @ np.swapaxes(coefficients, -1, -2)  # (D, J, n)
     return total, psi[:, None], (total @ inner[..., None])[..., 0]
-
-
-def observed_number(bound: BoundModel, name: str) -> Array:
-    """Values (J,) of a between covariate or a between-only outcome."""
-    structure = bound.structure
-    if name in structure.between_covariates:
-        return bound.between_covariates[:, structure.between_covariates.index(name)]
-    return bound.between_outcomes[:, structure.between_outcomes.index(name)]
 
 
 def between_draws_given(

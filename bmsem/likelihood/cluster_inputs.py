@@ -110,14 +110,16 @@ def _bases(level: LevelStructure) -> tuple[Array, Array, Array]:
 def _data_multipliers(bound: BoundModel, plan: SampledQuantities) -> tuple[list[str], Array]:
     """Names and values (J, ·) of the observed variables that multiply an entry."""
     names = list(dict.fromkeys(x.observed for x in plan.modulations if x.observed))
-    structure = bound.structure
-    columns = [
-        bound.between_covariates[:, structure.between_covariates.index(n)]
-        if n in structure.between_covariates
-        else bound.between_outcomes[:, structure.between_outcomes.index(n)]
-        for n in names
-    ]
+    columns = [observed_number(bound, n) for n in names]
     return names, np.column_stack(columns) if columns else np.empty((bound.clusters, 0))
+
+
+def observed_number(bound: BoundModel, name: str) -> Array:
+    """Values (J,) of a between covariate or a between-only outcome."""
+    structure = bound.structure
+    if name in structure.between_covariates:
+        return bound.between_covariates[:, structure.between_covariates.index(name)]
+    return bound.between_outcomes[:, structure.between_outcomes.index(name)]
 
 
 def _groups(
