@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -792,3 +793,9 @@ def _c_cluster_log_likelihood(
 def c_cluster_log_likelihood():
     """The kernel as a C function with an ``address``; compiled or loaded at the first call."""
     return numba.cfunc(C_SIGNATURE, cache=True)(_c_cluster_log_likelihood)
+
+
+def is_cached() -> bool:
+    """Whether the kernel was compiled before on this machine: compiling takes half a minute."""
+    folder = Path(unpack_cluster_log_likelihood.stats.cache_path)
+    return any(folder.glob("*_c_cluster_log_likelihood*.nbc"))

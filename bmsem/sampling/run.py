@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from bmsem.data import BoundModel
 from bmsem.errors import ModelError, SamplingError, did_you_mean
 from bmsem.graph import Graph, build_graph
+from bmsem.likelihood import cluster_kernel, kernel
 from bmsem.likelihood.cluster_inputs import cluster_value_and_gradient
 from bmsem.likelihood.evaluate import draw_intercepts, log_likelihood
-from bmsem.likelihood.kernel import is_cached
 from bmsem.moments import implied_moments
 from bmsem.priors import PriorTable
 from bmsem.sampling.compiled import compile_graph
@@ -123,9 +123,9 @@ def sample(
         raise ModelError("Every parameter of the model is fixed: there is nothing to estimate.")
     say = say or (lambda line: None)
     started = time.perf_counter()
-    if not is_cached():
-        say("First use: compiling the likelihood for this machine, which takes about half a minute")
     graph = build_graph(bound, table)
+    if not (cluster_kernel.is_cached() if graph.plan.needed else kernel.is_cached()):
+        say("First use: compiling the likelihood for this machine, which takes about half a minute")
     seeds = np.random.SeedSequence(seed)
     chain_seed, recovery_seed = (int(s) for s in seeds.generate_state(2, np.uint32))
     if start_from is None:
