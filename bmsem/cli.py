@@ -246,10 +246,10 @@ def sections(fit: Fit, wanted: Sequence[str]) -> list[str]:
         match name:
             case "stdyx" | "stdy" | "std":
                 found.append(str(fit.standardized(how=name)))
-            case "residual" | "indices" | "icc" if fit.plan.needed:
+            case "residual" | "indices" | "icc" | "sampstat" if not fit.has_unrestricted:
                 found.append(
-                    f"{name}: not defined for models with varying slopes or products, whose "
-                    f"covariances differ between clusters."
+                    f"{name}: not defined here: with varying slopes or products covariances differ "
+                    f"between clusters, or there are too few clusters for the unrestricted model."
                 )
             case "residual":
                 found += [str(fit.residuals()), str(fit.predictive_checks())]

@@ -27,6 +27,10 @@ class SamplingError(BmsemError):
     """Sampling could not start or could not go on."""
 
 
+class Interrupted(SamplingError):
+    """Sampling was interrupted before there was anything to keep."""
+
+
 class ModelWarning(UserWarning):
     """Something in the model that deserves a look but does not stop the analysis."""
 

@@ -127,7 +127,8 @@ def test_predictive_checks_find_what_is_wrong(hsb):
     assert ppp.at("within") > 0.05
     indices = fit.fit_indices().frame.set_index(["part", "index"])["median"]
     assert indices["between", "BRMSEA"] > 0.3
-    assert indices["within", "BRMSEA"] < 0.05
+    # Within, the model is saturated: nothing is left that could misfit.
+    assert np.isnan(indices["within", "BRMSEA"])
     assert indices["between", "BCFI"] < 0.3
 
 
@@ -477,3 +478,64 @@ def test_descriptives_of_an_input_file(tmp_path, capsys):
     assert main(["run", str(examples.path("mvpa", "table_25_4.inp")), "--save", "x.nc"]) == 2
     with pytest.raises(bmsem.ModelError, match=r"bmsem.describe\('table_25_4.inp'\)"):
         bmsem.read_mplus(examples.path("mvpa", "table_25_4.inp"))
+
+
+def test_too_few_clusters_for_the_unrestricted_model():
+    """Refused with the reason, and left out of the JSON, which is written all the same."""
+    frame = make_data([5, 6, 7, 8])
+    text = "level: within\n y1 ~~ y1\nlevel: between\n z ~ w\n z2 ~ w\n y1 ~ z"
+    with pytest.warns(bmsem.DataWarning):
+        fit = bmsem.model(text).fit(
+            frame, cluster="cluster", draws=200, chains=2, seed=1, progress=False
+        )
+    with pytest.raises(bmsem.DataError, match="4 clusters are too few"):
+        fit.ppp()
+    assert fit.to_json()["fit"]["ppp"] is None
+    str(fit.fit_measures())
+
+
+def test_observed_moments_of_within_only_variables_are_those_of_describe():
+    """They have no between part: what differs between clusters counts within."""
+    random = np.random.default_rng(5)
+    code = np.repeat(np.arange(40), 12)
+    x = 0.8 * random.normal(size=40)[code] + random.normal(size=480)
+    v = 0.8 * x + random.normal(size=480)
+    y = random.normal(size=40)[code] + 0.5 * v + random.normal(size=480)
+    frame = pd.DataFrame({"x": x, "v": v, "y": y, "g": code})
+    text = "within: x, v\nlevel: within\n v ~ x\n y ~ v\nlevel: between\n y ~~ y"
+    fit = bmsem.model(text).fit(frame, cluster="g", draws=100, chains=2, seed=1, progress=False)
+    mine = fit.sample_statistics().frame
+    mine = mine[(mine["level"] == "within") & (mine["moment"] == "covariance")]
+    theirs = bmsem.describe(frame, "g", ["x", "v", "y"], within=["x", "v"]).within.covariance
+    for row in mine.to_dict("records"):
+        expected = theirs.loc[row["variable"], row["with"]]
+        assert row["estimate"] == pytest.approx(expected, rel=1e-6), row
+
+
+def test_a_saturated_part_has_no_fit_index():
+    frame = make_data([5] * 30)
+    fit = bmsem.model("level: within\n y1 ~~ y1\nlevel: between\n y1 ~ w").fit(
+        frame, cluster="cluster", draws=500, seed=1, progress=False
+    )
+    table = fit.fit_indices()
+    found = table.frame.set_index(["part", "index"])["median"]
+    assert np.isnan(found["between", "BRMSEA"])
+    assert "no degrees of freedom are left" in " ".join(table.notes)
+
+
+def test_interrupting_the_warm_up_of_an_extension_keeps_the_fit(small, monkeypatch):
+    from bmsem.errors import Interrupted
+    from bmsem.results import extension
+
+    fit = fit_small(small, draws=50)
+    for raised in (KeyboardInterrupt(), Interrupted("before any chain")):
+
+        def stop(*args, raised=raised, **options):
+            raise raised
+
+        monkeypatch.setattr(extension, "sample", stop)
+        found = fit.extend(100)
+        assert not found.complete
+        assert (found.parameters == fit.parameters).all()
+        found = extension.extend_until(fit, "ess>100000", 1000)
+        assert (found.parameters == fit.parameters).all()

@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+# Fewer degrees of freedom than this are those of a saturated part, whose p_D is p* but for noise.
+MIN_FREEDOM = 0.5
 INDICES = ("BRMSEA", "BGammaHat", "BCFI", "BTLI")
 
 
@@ -43,6 +45,8 @@ class ChiSquare:
 def fit_indices(model: ChiSquare, null: ChiSquare | None) -> dict[str, Array]:
     """Draws of each index; nan where one is not defined (p* - p_D not positive)."""
     freedom = model.moments - model.p_d
+    if freedom < MIN_FREEDOM:
+        freedom = 0.0
     noncentral = np.maximum(0.0, model.draws - model.moments)
     nan = np.full(model.draws.shape, np.nan)
     if freedom <= 0.0:
@@ -57,12 +61,16 @@ def fit_indices(model: ChiSquare, null: ChiSquare | None) -> dict[str, Array]:
         "BTLI": nan,
     }
     if null is not None and null.moments - null.p_d > 0.0:
+        # Draws of the two are independent; evenly spaced ones take every chain in.
         size = min(len(model.draws), len(null.draws))
-        d, d0 = model.draws[:size], null.draws[:size]
+        places = np.linspace(0, len(model.draws) - 1, size).round().astype(int)
+        others = np.linspace(0, len(null.draws) - 1, size).round().astype(int)
+        d, d0 = model.draws[places], null.draws[others]
+        noncentral = noncentral[places]
         n0 = np.maximum(0.0, d0 - null.moments)
         ratio = (d - model.p_d) / freedom
         ratio0 = (d0 - null.p_d) / (null.moments - null.p_d)
         with np.errstate(divide="ignore", invalid="ignore"):
-            found["BCFI"] = np.where(n0 > 0.0, 1.0 - noncentral[:size] / n0, np.nan)
+            found["BCFI"] = np.where(n0 > 0.0, 1.0 - noncentral / n0, np.nan)
             found["BTLI"] = np.where(ratio0 > 1.0, (ratio0 - ratio) / (ratio0 - 1.0), np.nan)
     return found

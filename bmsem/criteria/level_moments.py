@@ -55,11 +55,19 @@ class LevelMoments:
 
 
 def covariate_moments(bound: BoundModel, level: Level) -> Array:
-    """Covariance of a level's covariates: pooled within clusters, or over clusters (divisor J)."""
+    """Covariance of a level's covariates: over people, or over clusters (divisors N and J).
+
+    A within-only covariate has no between part: all that it varies is of the within level.
+    """
     if level == "within":
         p = len(bound.structure.outcomes)
-        pooled = bound.pooled
-        return pooled.scatter[p:, p:] / max(pooled.freedom, 1.0)
+        if bound.members is None:
+            return np.zeros((0, 0))
+        flat = bound.members.by_cluster()
+        means, sizes = flat.means[:, 0, p:], flat.counts[:, 0]
+        off = means - np.average(means, axis=0, weights=sizes)
+        between = (off * sizes[:, None]).T @ off
+        return (bound.pooled.scatter[p:, p:] + between) / sizes.sum()
     x = bound.between_covariates
     if not x.shape[1]:
         return np.zeros((0, 0))

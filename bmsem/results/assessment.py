@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bmsem.criteria.cross_validation import ELPD, Unit, person_log_likelihood, psis_loo, waic
 from bmsem.criteria.deviance import DIC, conditional_dic, marginal_dic, marginal_log_likelihood
-from bmsem.criteria.indices import INDICES, ChiSquare, fit_indices
+from bmsem.criteria.indices import INDICES, MIN_FREEDOM, ChiSquare, fit_indices
 from bmsem.criteria.level_moments import LevelMoments, level_moments
 from bmsem.criteria.predictive import PredictiveDraws, predictive_draws, spaced
 from bmsem.criteria.slopes import (
@@ -91,6 +91,8 @@ class Assessment(FitDraws):
     @cached_property
     def unrestricted(self) -> Unrestricted:
         """The unrestricted two-level model (H1) of the model's variables, covariates conditioned on."""
+        if not self.plan.needed:
+            self._require_one_covariance("This")
         return unrestricted(observed_data(self.bound)[None], layout_of(self.bound), 1e-11)
 
     @property
@@ -114,6 +116,20 @@ class Assessment(FitDraws):
                 f"varying slopes or products the covariances differ between clusters, and there is no "
                 f"such matrix. Compare models by LOO and DIC instead (bmsem.compare)."
             )
+        if not self.has_unrestricted:
+            structure = self.bound.structure
+            names = (*structure.between_outcomes, *structure.between_covariates)
+            raise DataError(
+                f"{what} needs the unrestricted model, which {self.bound.clusters} clusters are too few "
+                f"for: there are {len(names)} between-only variables ({', '.join(names)})."
+            )
+
+    @property
+    def has_unrestricted(self) -> bool:
+        """Whether the data determine one unrestricted covariance matrix a level for this model."""
+        structure = self.bound.structure
+        needed = 1 + len(structure.between_outcomes) + len(structure.between_covariates)
+        return not self.plan.needed and self.bound.clusters > needed
 
     @cached_property
     def _predictive(self) -> PredictiveDraws:
@@ -150,7 +166,9 @@ class Assessment(FitDraws):
             return self._predictive
         if draws is not None and draws < 1:
             raise ModelError(f"draws must be at least 1, not {draws}.")
-        return predictive_draws(self.bound, self.flat_parameters, draws, seed or 0)
+        own = self.settings.get("seed")
+        chosen = seed if seed is not None else own if own is not None else 0
+        return predictive_draws(self.bound, self.flat_parameters, draws, chosen)
 
     def predictive_checks(self, width: float = 0.95, interval: str | None = None) -> Table:
         """Every within and between mean, variance and correlation against its replicates.
@@ -238,6 +256,11 @@ class Assessment(FitDraws):
             raise ModelError(f"Unknown DIC '{kind}'. Use 'marginal' or 'conditional'.")
         found = self.dic_conditional
         if found is None:
+            if self.spec.multilevel:
+                raise NotSupportedError(
+                    "The conditional DIC is not defined for between-only outcomes in a model with "
+                    "varying slopes or products. Use the marginal one."
+                )
             raise ModelError("A model without levels has no cluster effects to condition on.")
         return found
 
@@ -308,7 +331,7 @@ class Assessment(FitDraws):
                     records.append({"part": part, "index": name, **{k: values[k] for k in KEYS}})
         notes = tuple(
             f"{part}: p* = {chi.moments} moments, p_D = {chi.p_d:.1f}, n = {chi.n:,.0f}"
-            + (": no degrees of freedom are left" if chi.moments <= chi.p_d else "")
+            + (": no degrees of freedom are left" if chi.moments - chi.p_d < MIN_FREEDOM else "")
             for part, chi in own.items()
         )
         return Table(pd.DataFrame(records), "Bayesian fit indices (DevM)", notes)
@@ -436,7 +459,7 @@ class Assessment(FitDraws):
     def fit_measures(self) -> Table:
         """PPP, both DICs, WAIC and LOO in one table, as Mplus's MODEL FIT INFORMATION."""
         records = []
-        ppp = [] if self.plan.needed else self.ppp().table.to_dict("records")
+        ppp = self.ppp().table.to_dict("records") if self.has_unrestricted else []
         for row in ppp:
             what = "PPP" if row["part"] == "overall" else f"PPP, {row['part']} level"
             records.append({"measure": what, "value": row["ppp"], "detail": (

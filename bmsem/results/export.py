@@ -28,7 +28,7 @@ def to_json(fit: Fit) -> dict[str, Any]:
     sizes = fit.bound.cluster_sizes
     multilevel = fit.spec.multilevel
     # Varying slopes and products: what needs one covariance matrix a level is not defined.
-    apart = fit.plan.needed
+    apart = not fit.has_unrestricted
     return {
         "bmsem": __version__,
         "title": fit.title,
@@ -83,7 +83,7 @@ def to_json(fit: Fit) -> dict[str, Any]:
 
 def _fit_measures(fit: Fit) -> dict[str, Any]:
     verdict = fit.convergence
-    apart = fit.plan.needed
+    apart = not fit.has_unrestricted
     ppp = None if apart else fit.ppp()
     by_part = {row["part"]: row for row in ppp.table.to_dict("records")} if ppp else {}
     marginal, conditional, waic = fit.dic_marginal, fit.dic_conditional, fit.waic()
@@ -142,6 +142,8 @@ def _convergence(fit: Fit) -> dict[str, Any]:
 def _descriptives(fit: Fit) -> dict[str, Any]:
     """Maximum likelihood moments of the unrestricted model; covariates are conditioned on."""
     found: dict[str, Any] = {"within": {"correlations": None}, "between": {"correlations": None}}
+    if not (fit.has_unrestricted or fit.plan.needed):
+        return {**found, "icc": None, "log_likelihood_h1": None}
     for level, moments in fit.observed_moments.items():
         pairs = {
             f"{moments.names[j]},{moments.names[i]}": _plain(moments.correlation[i, j])

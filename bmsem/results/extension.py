@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmsem.errors import ModelError, did_you_mean
-from bmsem.sampling import sample
+from bmsem.errors import Interrupted, ModelError, did_you_mean
+from bmsem.priors import PriorTable
+from bmsem.sampling import Samples, sample
 
 if TYPE_CHECKING:
     from bmsem.results.fit import Fit
@@ -37,26 +38,18 @@ def extend(
         )
     settings = fit.settings
     chains, done = fit.parameters.shape[:2]
-    first = settings.get("tune") or 1000
     # The same fit extended in the same way gives the same draws.
     seed = settings.get("seed")
     entropy = (
         None if seed is None else int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
     )
-    found = sample(
-        fit.bound,
-        table,
-        draws=draws,
-        tune=max(MIN_TUNE, first // 2) if tune is None else tune,
-        chains=chains,
-        cores=cores,
-        seed=entropy,
-        sampler=settings.get("sampler", "nutpie"),
-        target_accept=settings.get("target_accept", 0.8),
-        max_depth=settings.get("max_depth", 10),
-        progress=progress,
-        start_from=_last(fit),
-    )
+    try:
+        found = _draw_more(fit, table, draws, tune, cores, entropy, progress)
+    except (KeyboardInterrupt, Interrupted):
+        return replace(fit, complete=False)
+    if found.parameters.shape[0] != chains:
+        # A chain that had made no draw when the others were stopped: nothing can be appended to it.
+        return replace(fit, complete=False)
     new = {**found.statistics, "marginal_log_likelihood": found.log_likelihood}
     statistics = {
         name: np.concatenate([old, new[name]], axis=1)
@@ -79,6 +72,33 @@ def extend(
         settings={**settings, "draws": parameters.shape[1]},
         timing=timing,
         complete=found.complete,
+    )
+
+
+def _draw_more(
+    fit: Fit,
+    table: PriorTable,
+    draws: int,
+    tune: int | None,
+    cores: int | None,
+    seed: int | None,
+    progress: bool,
+) -> Samples:
+    settings = fit.settings
+    first = settings.get("tune") or 1000
+    return sample(
+        fit.bound,
+        table,
+        draws=draws,
+        tune=max(MIN_TUNE, first // 2) if tune is None else tune,
+        chains=fit.parameters.shape[0],
+        cores=cores,
+        seed=seed,
+        sampler=settings.get("sampler", "nutpie"),
+        target_accept=settings.get("target_accept", 0.8),
+        max_depth=settings.get("max_depth", 10),
+        progress=progress,
+        start_from=_last(fit),
     )
 
 
@@ -175,19 +195,21 @@ def extend_until(
     """
     criteria = parse_until(until)
     say = say or (lambda line: None)
-    while True:
-        missing = [c for c in criteria if not c.met(fit)]
-        done = fit.parameters.shape[1]
-        if not missing or not fit.complete:
-            break
-        figures = ", ".join(f"{c.figure} is {c.now(fit):.4g}, wanted {c}" for c in missing)
-        if done >= max_draws:
-            say(f"Stopped at {done:,} draws a chain: {figures}")
-            break
-        more = min(done, max_draws - done)
-        say(f"After {done:,} draws a chain {figures}: drawing {more:,} more")
-        try:
+    missing = list(criteria)
+    try:
+        while True:
+            missing = [c for c in criteria if not c.met(fit)]
+            done = fit.parameters.shape[1]
+            if not missing or not fit.complete:
+                break
+            figures = ", ".join(f"{c.figure} is {c.now(fit):.4g}, wanted {c}" for c in missing)
+            if done >= max_draws:
+                say(f"Stopped at {done:,} draws a chain: {figures}")
+                break
+            more = min(done, max_draws - done)
+            say(f"After {done:,} draws a chain {figures}: drawing {more:,} more")
             fit = fit.extend(more, cores=cores, progress=progress)
-        except KeyboardInterrupt:
-            return replace(fit, complete=False)
+    except KeyboardInterrupt:
+        # Whatever was going on, the draws there are stay.
+        fit = replace(fit, complete=False)
     return replace(fit, settings={**fit.settings, "until": until, "until_met": not missing})

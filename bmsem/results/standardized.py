@@ -131,7 +131,7 @@ def standardized_draws(
                         value = value * scale(row.lhs, "factor") / scale(row.rhs, "outcome")
                     case "~" if row.rhs in products:
                         # By the product of the parts' standard deviations (Asparouhov & Muthen
-                        # 2021, Structural Equation Modeling 28, 1-14).
+                        # 2021, Structural Equation Modeling 28, 314-328).
                         parts = products[row.rhs]
                         value = _coefficient(row, bound, parameters)
                         for name in parts:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmsem.data import BoundModel
-from bmsem.errors import ModelError, SamplingError, did_you_mean
+from bmsem.errors import Interrupted, ModelError, SamplingError, did_you_mean
 from bmsem.graph import Graph, build_graph
 from bmsem.likelihood import cluster_kernel, kernel
 from bmsem.likelihood.cluster_inputs import cluster_value_and_gradient
@@ -252,10 +252,10 @@ def _nutpie(
     trees, complete = [], True
     for sampler in samplers:
         try:
-            trees.append(sampler.wait() if complete else sampler.abort())
+            trees.append(sampler.wait() if complete else _stop(sampler))
         except KeyboardInterrupt:
             complete = False
-            trees.append(sampler.abort())
+            trees.append(_stop(sampler))
         except Exception as error:
             for other in samplers:
                 if other is not sampler:
@@ -266,6 +266,14 @@ def _nutpie(
             ) from error
     seconds = {"compile": compiled.seconds, "sample": time.perf_counter() - begun}
     return *_joined([_whole(tree, complete) for tree in trees]), seconds, complete
+
+
+def _stop(sampler: Any) -> Any:
+    """What an interrupted sampler has; `Interrupted` if that is nothing."""
+    try:
+        return sampler.abort()
+    except ValueError as error:
+        raise Interrupted("Sampling was interrupted before there were any draws.") from error
 
 
 def _first_words(error: Exception) -> str:
@@ -304,7 +312,7 @@ def _whole(tree: Any, complete: bool) -> tuple[Array, dict[str, NDArray]]:
         have = np.isfinite(natural).all(axis=2)
         chains = have[:, 0] if have.shape[1] else np.zeros(len(have), dtype=bool)
         if not chains.any():
-            raise SamplingError(
+            raise Interrupted(
                 "Sampling was interrupted before any chain had finished its warm-up; there are no "
                 "draws to keep."
             )
