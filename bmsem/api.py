@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmsem.data import BoundModel, bind, observed_products, read_data
+from bmsem.data import BoundModel, bind, read_data
 from bmsem.errors import BmsemError, DataError, ModelError
 from bmsem.language import parse_formula, write_formula
 from bmsem.priors import PriorTable, prior_table
-from bmsem.spec import ModelSpec
+from bmsem.spec import Level, ModelSpec
 from bmsem.structure import Structure
 from bmsem.structure.sampled import SampledQuantities, sampled_quantities
 from bmsem.version import __version__
@@ -72,7 +72,6 @@ class Model:
         cluster
             The column that tells the clusters apart.
         """
-        observed_products(self.spec).require_estimable()
         if data is None:
             if self.default_data is None:
                 raise DataError("No data were given. Pass a data frame or the path of a CSV file.")
@@ -226,6 +225,7 @@ class Model:
             table,
             self.indirect,
             samples.sampled,
+            scores=samples.scores,
         )
         if until is None:
             return fit
@@ -353,6 +353,8 @@ def plan_text(bound: BoundModel, table: PriorTable) -> str:
         lines.append(
             f"                          {bound.clusters:,} numbers, one a cluster: {reason}"
         )
+    for reason in plan.score_reasons:
+        lines.append(f"                          {bound.rows:,} numbers, one a person: {reason}")
     inside = [n for i, n in enumerate(structure.outcomes) if _row(structure, i) not in plan.rows]
     inside += [s.name for s in structure.slopes if s.row not in plan.rows]
     if bound.spec.multilevel and inside:
@@ -360,10 +362,13 @@ def plan_text(bound: BoundModel, table: PriorTable) -> str:
             f"  integrated out exactly: {bound.clusters:,} cluster effects of each of "
             f"{', '.join(inside)}"
         )
-    apart = {structure.between.variables[r] for r in plan.rows}
+    apart: set[tuple[Level, str]] = {("between", structure.between.variables[r]) for r in plan.rows}
+    people = structure.within if bound.spec.multilevel else structure.between
+    people_level: Level = "within" if bound.spec.multilevel else None
+    apart |= {(people_level, people.variables[r]) for r in plan.scores}
     slopes = {s.name for s in structure.slopes}
     for level, name in bound.spec.latent:
-        if name in apart or name in slopes:
+        if (level, name) in apart or name in slopes:
             continue
         count = bound.rows if level != "between" else bound.clusters
         lines.append(f"                          {count:,} scores of the factor {name}")
@@ -381,8 +386,7 @@ def plan_text(bound: BoundModel, table: PriorTable) -> str:
     if determined:
         shown = ", ".join(f"{r.parameter.name} = {r.expression}" for r in determined)
         lines.append(f"  determined:             {shown}")
-    cost = _cost(bound, plan)
-    lines.append(f"  a log-density costs:    {cost}, whatever the number of rows ({bound.rows:,})")
+    lines.append(f"  a log-density costs:    {_cost(bound, plan)}")
     lines += [f"  note: {note}" for note in bound.notes]
     return "\n".join(lines)
 
@@ -395,14 +399,25 @@ def _cost(bound: BoundModel, plan: SampledQuantities) -> str:
     """What an evaluation of the likelihood factorises, in words."""
     groups = len(bound.pooled.sizes)
     q, p = bound.structure.between.observed, bound.structure.within.observed
+    whatever = f", whatever the number of rows ({bound.rows:,})"
     if plan.needed:
+        # Not at the top: it brings the compiler with it.
+        from bmsem.likelihood.cells import model_cells
+
         hidden = plan.size - len(plan.rows) - len(bound.structure.between_outcomes)
-        return f"{bound.clusters:,} factorisations of {hidden} x {hidden}, one a cluster"
+        of_clusters = f"{bound.clusters:,} factorisations of {hidden} x {hidden}, one a cluster"
+        if not plan.by_person:
+            return of_clusters + whatever
+        known = (p if bound.spec.multilevel else q) + len(plan.scores)
+        kinds = len(model_cells(bound, plan).group_cell)
+        each = "one a person" if kinds == bound.rows else "one a value of what is multiplied"
+        of_people = f"{kinds:,} of {known} x {known}, {each}"
+        return f"{of_clusters}, and {of_people}" if bound.spec.multilevel else of_people
     if not bound.spec.multilevel:
-        return f"one factorisation of {q} x {q}"
+        return f"one factorisation of {q} x {q}{whatever}"
     several = "s" if groups > 1 else ""
     within = f" and one of {p} x {p}" if p else ""
-    return f"{groups} factorisation{several} of {q} x {q} (one a cluster size){within}"
+    return f"{groups} factorisation{several} of {q} x {q} (one a cluster size){within}{whatever}"
 
 
 def _read_text(path: Path) -> str:

@@ -266,9 +266,13 @@ def test_simple_slopes_and_regions_of_a_cross_level_moderation(simulated):
         ("level: within\n y1 ~~ y1\nlevel: between\n int | w XWITH fx\n y1 ~ w + int",
          bmsem.DataError, "'fx' is not a column"),
         ("level: within\n f =~ y1 + y2 + y3\n int | w XWITH f\n y4 ~ f + int\nlevel: between\n y4 ~ w",
-         bmsem.NotSupportedError, "both variables at that level"),
-        ("level: within\n f =~ y1 + y2 + y3\n sq | f XWITH f\n y4 ~ f + sq\nlevel: between\n y4 ~ w",
-         bmsem.NotSupportedError, "not yet within clusters"),
+         bmsem.ModelError, "is across levels: 'w' is constant"),
+        ("level: within\n f =~ y1 + y2 + y3\n int | fb XWITH f\n y4 ~ f + int\n"
+         "level: between\n fb =~ y1 + y2 + y3\n y4 ~ fb",
+         bmsem.ModelSyntaxError, "stands at the between level only"),
+        ("level: within\n f =~ y1 + y2\n g =~ y3 + y4\n int | f XWITH g\n x ~ f + g + int\n"
+         " f + g ~ x\nlevel: between\n x ~ w",
+         bmsem.ModelError, "such a loop"),
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore::bmsem.errors.DataWarning")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bmsem.errors import ModelError, ModelSyntaxError, NotSupportedError
+from bmsem.errors import ModelError, ModelSyntaxError
 from bmsem.language import parse_formula
 from bmsem.spec import RandomSlope, StatementBuilder, complete
 
@@ -92,12 +92,6 @@ def test_a_varying_slope_has_a_mean_and_a_variance_and_keeps_to_itself():
     spec = parse_formula("level: within\n s | y ~ x\nlevel: between\n y + s ~ w")
     assert {"s ~ 1", "s ~~ s"} <= names(spec, "between")
     assert "s ~~ y" not in names(spec, "between") and "y ~~ s" not in names(spec, "between")
-    spec.require_estimable()
-    within = parse_formula(
-        "level: within\n f =~ y1 + y2\n p | x XWITH f\n y3 ~ p\nlevel: between\n y3 ~ w"
-    )
-    with pytest.raises(NotSupportedError, match="latent interaction: p"):
-        within.require_estimable()
 
 
 # --- roles ----------------------------------------------------------------------------------------

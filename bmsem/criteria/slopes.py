@@ -30,27 +30,47 @@ _NODES = {1: 15, 2: 9}
 
 
 def marginal_log_likelihood_given(
-    bound: BoundModel, plan: SampledQuantities, parameters: Array, sampled: Array
+    bound: BoundModel,
+    plan: SampledQuantities,
+    parameters: Array,
+    sampled: Array,
+    scores: Array | None = None,
 ) -> Array:
-    """Marginal log-likelihood of each cluster (D, J) at draws (D, P); ``sampled`` (D, J, m) places the
-    quadrature.
+    """Marginal log-likelihood of each cluster (D, J) at draws (D, P).
+
+    ``sampled`` (D, J, m) places the quadrature; without levels ``scores`` (D, N, f) do, a person being
+    the unit.
 
     Raises
     ------
     NotSupportedError
-        With more than two sampled quantities a cluster: the integral would need too many nodes.
+        With more than two sampled quantities a cluster, or one a person in a model with levels: the
+        integral would need too many nodes.
     """
+    by_score = bool(plan.scores)
+    if by_score and bound.spec.multilevel:
+        raise NotSupportedError(
+            "A factor score of each person was sampled: the marginal likelihood of a cluster, and with "
+            "it the marginal DIC, WAIC and LOO, would need an integral over all its people's scores at "
+            "once. Judge the interaction by the posterior of its coefficient."
+        )
+    if by_score and scores is not None:
+        sampled = scores
     m = sampled.shape[-1]
+
+    def by_unit(theta: Array, point: Array) -> Array:
+        none = np.empty((bound.clusters, 0))
+        pair = (none, point) if by_score else (point, None)
+        return cluster_log_likelihood_at(theta, pair[0], inputs, pair[1])[4][:, 0]
+
     inputs = cluster_inputs(bound)
     if m == 0:
-        return np.stack(
-            [cluster_log_likelihood_at(p, sampled[0], inputs)[4][:, 0] for p in parameters]
-        )
+        return np.stack([by_unit(p, sampled[0]) for p in parameters])
     if m not in _NODES:
         raise NotSupportedError(
-            f"{m} quantities of each cluster were sampled: the marginal likelihood, and with it the "
-            f"marginal DIC, WAIC and LOO, would need an integral over {m} dimensions for each cluster "
-            f"and draw. Use the conditional DIC."
+            f"{m} quantities of each {'person' if by_score else 'cluster'} were sampled: the "
+            f"marginal likelihood, and with it the marginal DIC, WAIC and LOO, would need an integral "
+            f"over {m} dimensions for each of them and each draw."
         )
     centre = sampled.mean(axis=0)  # (J, m)
     off = sampled - centre
@@ -65,9 +85,7 @@ def marginal_log_likelihood_given(
         log_weights.append(np.log(weights[list(index)]).sum() + 0.5 * u @ u)
     result = np.empty((len(parameters), bound.clusters))
     for d, theta in enumerate(parameters):
-        terms = np.array(
-            [cluster_log_likelihood_at(theta, point, inputs)[4][:, 0] for point in points]
-        )
+        terms = np.array([by_unit(theta, point) for point in points])
         result[d] = logsumexp(terms + np.array(log_weights)[:, None], axis=0) + logdet
     return result
 
@@ -78,25 +96,29 @@ def marginal_dic_given(
     parameters: Array,
     sampled: Array,
     log_likelihood: Array,
+    scores: Array | None = None,
 ) -> DIC:
     """Marginal DIC; ``log_likelihood`` (D, J) from `marginal_log_likelihood_given`."""
     mean = float(-2.0 * log_likelihood.sum(axis=1).mean())
     centre = parameters.mean(axis=0)[None]
-    at_mean = float(-2.0 * marginal_log_likelihood_given(bound, plan, centre, sampled).sum())
+    at_mean = -2.0 * float(
+        marginal_log_likelihood_given(bound, plan, centre, sampled, scores).sum()
+    )
     return DIC("marginal", 2.0 * mean - at_mean, mean - at_mean, mean, at_mean)
 
 
 def conditional_dic_given(
     bound: BoundModel, plan: SampledQuantities, parameters: Array, sampled: Array
 ) -> DIC | None:
-    """Conditional DIC given cluster effects and slopes; ``None`` with between-only outcomes.
+    """Conditional DIC given cluster effects and slopes; ``None`` where it is not defined.
 
     Between-only outcomes would enter through p(z | u, s, theta), which is not defined where products
-    make the between level non-linear.
+    make the between level non-linear; with a product within clusters it is open which factor scores
+    belong to what is conditioned on.
     """
     structure = bound.structure
     nz, q = len(structure.between_outcomes), plan.size
-    if nz:
+    if nz or plan.by_person or not bound.spec.multilevel:
         return None
     inputs = cluster_inputs(bound)
     hidden = [r for r in range(q) if r not in plan.rows]

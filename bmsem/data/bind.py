@@ -24,6 +24,7 @@ from bmsem.errors import DataError, DataWarning, ModelError, did_you_mean
 from bmsem.expressions import Binary, Expression, Name
 from bmsem.spec import Level, ModelSpec, Transform, complete
 from bmsem.structure import Structure, build_structure
+from bmsem.structure.sampled import sampled_quantities
 
 Array = NDArray[np.float64]
 
@@ -171,6 +172,7 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
     if spec.multilevel and cluster is not None:
         codes, ids = _clusters(frame, cluster)
         checks.constant(columns)
+        _check_products(spec, columns, codes, len(ids))
         spec, notes = _infer_roles(spec, columns, codes, ids, frame.index)
         if len(ids) == len(frame) and (spec.split or spec.within_only):
             raise DataError(
@@ -181,8 +183,8 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
         checks.constant(columns)
         codes, ids = np.arange(len(frame)), frame.index
         notes = list(spec.notes)
-    spec.require_estimable()
     structure = build_structure(spec)
+    sampled_quantities(structure, spec.within_only)  # raises for products that cannot be
     n_clusters = len(ids)
     first = np.full(n_clusters, len(frame), dtype=np.intp)
     np.minimum.at(first, codes, np.arange(len(frame)))
@@ -345,6 +347,24 @@ def _infer_roles(
         for name in to_between
     ]
     return settled, notes
+
+
+def _check_products(
+    spec: ModelSpec, columns: dict[str, Array], codes: NDArray[np.intp], clusters: int
+) -> None:
+    """A product within clusters has two variables that vary there."""
+    for product in spec.interactions:
+        for name in (product.left, product.right):
+            if product.level != "within" or name not in columns:
+                continue
+            if checks.varies_within(columns[name], codes, clusters) is None:
+                other = product.right if name == product.left else product.left
+                raise ModelError(
+                    f"The product {product} is across levels: '{name}' is constant in every cluster, "
+                    f"and the product stands at the within level. Let the path from {other} vary "
+                    f"between clusters and regress it on {name}: 's | y ~ {other}' at the within level, "
+                    f"'s ~ {name}' at the between level."
+                )
 
 
 def _predicts(spec: ModelSpec, name: str) -> bool:

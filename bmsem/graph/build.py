@@ -14,7 +14,7 @@ from bmsem.expressions import FUNCTIONS
 from bmsem.graph.correlations import correlations_from_partials, lkj_shapes
 from bmsem.graph.op import cluster_log_likelihood, two_level_log_likelihood
 from bmsem.graph.variables import DataVector, group_name, prior_groups, prior_variable
-from bmsem.likelihood.cluster_inputs import cluster_inputs, sampled_scale
+from bmsem.likelihood.cluster_inputs import cluster_inputs, sampled_scale, score_scale
 from bmsem.likelihood.inputs import KernelInputs, kernel_inputs
 from bmsem.priors import ParameterPrior, PriorTable
 from bmsem.spec import Level
@@ -28,8 +28,8 @@ class GraphVariable:
     ``scale`` says what it holds: the ``"parameter"`` itself, its ``"sd"``, the ``"correlation"`` of a
     covariance, or (r + 1) / 2 of partial correlations (``"unit"``), block by block: ``sizes`` has the
     size of each full block of more than two variables, and 0 for every other correlation. One that
-    holds quantities of ``"cluster"``s stands for no parameters; its indices count its elements, which
-    are (quantity - ``centre``) / ``spread``.
+    holds quantities of ``"cluster"``s or people stands for no parameters; its indices count its
+    elements, which are (quantity - ``centre``) / ``spread``.
     """
 
     name: str
@@ -55,7 +55,8 @@ class Graph:
     variables
         The free random variables, in the model's order.
     plan
-        Which quantities of the clusters are sampled; they follow the parameters in ``parameters``.
+        Which quantities of clusters and people are sampled; they follow the parameters in
+        ``parameters``, cluster by cluster and then person by person.
     """
 
     model: pm.Model
@@ -65,7 +66,7 @@ class Graph:
 
     @property
     def size(self) -> int:
-        """Length of ``parameters``: parameters, and the sampled quantities cluster by cluster."""
+        """Length of ``parameters``: parameters, and the sampled quantities of clusters and people."""
         return sum(len(v.indices) for v in self.variables if v.scale == "cluster") + len(
             self.inputs.order
         )
@@ -165,27 +166,34 @@ class _Theta:
                 self._sd_position[place.level, place.lhs] = start + i
 
     def add_cluster_quantities(self, plan: SampledQuantities, data: DataVector) -> list[str]:
-        """The sampled quantities of the clusters: their density is part of the likelihood.
+        """The sampled quantities of clusters and people: their density is part of the likelihood.
 
         They are sampled in units of the width that the data leave them, about where the data put
         them, so that the sampler starts near and adapts soon.
         """
-        if not plan.rows:
-            return []
-        centre, spread = sampled_scale(self.bound, plan)
-        wide = np.broadcast_to(spread, centre.shape)
-        count = centre.size
-        variables = [self.bound.structure.between.variables[r] for r in plan.rows]
-        names = [f"{v}[{i}]" for i in self.bound.cluster_ids for v in variables]
-        standard = pm.Flat("cluster_quantities", shape=(count,))
+        names: list[str] = []
+        bound = self.bound
+        if plan.rows:
+            variables = [bound.structure.between.variables[r] for r in plan.rows]
+            names += [f"{v}[{i}]" for i in bound.cluster_ids for v in variables]
+            self._add_standard("cluster_quantities", *sampled_scale(bound, plan), data)
+        if plan.scores:
+            people = bound.structure.within if bound.spec.multilevel else bound.structure.between
+            variables = [people.variables[r] for r in plan.scores]
+            names += [f"{v}[person {i}]" for i in range(bound.rows) for v in variables]
+            self._add_standard("person_scores", *score_scale(bound, plan), data)
+        return names
+
+    def _add_standard(self, name: str, centre: Any, spread: Any, data: DataVector) -> None:
+        wide = np.broadcast_to(spread, centre.shape).ravel()
+        centre = centre.ravel()
+        standard = pm.Flat(name, shape=(centre.size,))
         self.variables.append(
             GraphVariable(
-                "cluster_quantities", tuple(range(count)), "cluster",
-                centre=tuple(centre.ravel()), spread=tuple(wide.ravel()),
+                name, tuple(range(centre.size)), "cluster", centre=tuple(centre), spread=tuple(wide)
             )
-        )  # fmt: skip
-        self.pieces.append(data.slice(centre.ravel()) + data.slice(wide.ravel()) * standard)
-        return names
+        )
+        self.pieces.append(data.slice(centre) + data.slice(wide) * standard)
 
     def value(self, index: int) -> Any:
         """The scalar of one parameter."""

@@ -19,13 +19,13 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 
+from bmsem.likelihood.cluster_call import c_cluster_log_likelihood
 from bmsem.likelihood.cluster_inputs import cluster_value_and_gradient
-from bmsem.likelihood.cluster_kernel import c_cluster_log_likelihood
 from bmsem.likelihood.evaluate import log_likelihood
 from bmsem.likelihood.kernel import C_SIGNATURE, c_log_likelihood
 
 # Raised when the way in which the kernel is called changes, so that cached code is made anew.
-_KERNEL_VERSION = 3
+_KERNEL_VERSION = 4
 
 
 class TwoLevelLogLikelihood(Op):

@@ -5,7 +5,13 @@ Between clusters, by the law of total covariance over the clusters j (given what
     Cov = mean_j Cov_j + Cov_j(mean_j)
 
 Within clusters a varying slope s on x adds Var(s) Var(x) to the residual variance of its outcome,
-and Cov(s, r) Cov(x, z) for two slopes, beside the part that the mean slope explains.
+and Cov(s, r) Cov(x, z) for two slopes, beside the part that the mean slope explains. A product of two
+variables of people adds what products of deviations vary by if the variables are normal (Kenny & Judd
+1984, Psychological Bulletin 96, 201-210, equation 5; Isserlis 1918, Biometrika 12, 134-139),
+
+    Cov(l r, g h) = Cov(l, g) Cov(r, h) + Cov(l, h) Cov(r, g),
+
+and is not correlated with the variables themselves.
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ from numpy.typing import NDArray
 from bmsem.criteria.level_moments import LevelMoments, covariate_means, covariate_moments
 from bmsem.data import BoundModel
 from bmsem.latent.slopes import between_matrices
+from bmsem.spec import Level
 from bmsem.structure.sampled import SampledQuantities
 
 Array = NDArray[np.float64]
@@ -56,42 +63,70 @@ def average_between_moments(
     return LevelMoments(names, mean, covariance)
 
 
-def average_within_moments(
-    bound: BoundModel, parameters: Array, between: LevelMoments
+def average_people_moments(
+    bound: BoundModel, level: Level, parameters: Array, between: LevelMoments | None
 ) -> LevelMoments:
-    """Moments (D, ·) of all within variables and covariates, given those of the between level."""
+    """Moments (D, ·) of all variables and covariates of people's level.
+
+    ``between`` are those of the between level; ``None`` without levels.
+    """
     structure = bound.structure
-    within = structure.within
-    paths, psi, coefficients = within.matrices(parameters)
-    psi = psi.copy()
+    own = structure.within if level == "within" else structure.between
+    paths, psi, coefficients = own.matrices(parameters)
     slopes = structure.slopes
-    n = len(within.variables)
-    x, x_mean = covariate_moments(bound, "within"), covariate_means(bound, "within")
+    products = [p for p in structure.products if p.level == level]
+    n, draws = len(own.variables), len(parameters)
+    x, x_mean = covariate_moments(bound, level), covariate_means(bound, level)
     k = len(x_mean)
-    for slope in slopes:
-        target = coefficients if slope.kind == "covariate" else paths
-        target[:, slope.target, slope.source] += between.mean[:, slope.row]
-    inverse = np.linalg.inv(np.eye(n) - paths)
-    reduced = inverse @ coefficients
-    loaded = reduced[..., 1:]
+    if between is not None:
+        for slope in slopes:
+            target = coefficients if slope.kind == "covariate" else paths
+            target[:, slope.target, slope.source] += between.mean[:, slope.row]
+    names = (*own.variables, *own.covariates[1:])
+    has_mean = np.ones(n)
+    if level == "within":
+        # The constant of an outcome with both parts was counted between clusters.
+        has_mean[: own.observed] = [
+            name in bound.spec.within_only for name in names[: own.observed]
+        ]
     place = [n + s.source - 1 if s.kind == "covariate" else s.source for s in slopes]
-    total = np.empty((len(parameters), n + k, n + k))
+    factors = [(names.index(p.left), names.index(p.right)) for p in products]
+    size = [
+        parameters[:, p.parameter] if p.parameter >= 0 else np.full(draws, p.fixed)
+        for p in products
+    ]
+    total = np.zeros((draws, n + k, n + k))
+    mean = np.zeros((draws, n + k))
+    mean[:, n:] = x_mean
     extra = np.zeros_like(psi)
-    # A slope's predictor may be the outcome of another: each round settles one more of a chain.
-    for _ in range(len(slopes) + 1):
+    # What is multiplied may depend on another product: each round settles one more of a chain.
+    for _ in range(len(slopes) + len(products) + 1):
+        a, c = paths.copy(), coefficients.copy()
+        for p, (i, j), b in zip(products, factors, size, strict=True):
+            # l r = E[l] r + E[r] l - E[l] E[r] + (l - E[l]) (r - E[r])
+            for here, other in ((i, j), (j, i)):
+                if here < n:
+                    a[:, p.target, here] += b * mean[:, other]
+                else:
+                    c[:, p.target, here - n + 1] += b * mean[:, other]
+            c[:, p.target, 0] += b * (total[:, i, j] - mean[:, i] * mean[:, j])
+        inverse = np.linalg.inv(np.eye(n) - a)
+        reduced = inverse @ c
+        loaded = reduced[..., 1:]
         total[:, :n, :n] = inverse @ (psi + extra) @ np.swapaxes(inverse, -1, -2)
         total[:, :n, :n] += loaded @ x @ np.swapaxes(loaded, -1, -2)
         total[:, :n, n:] = loaded @ x
         total[:, n:, :n] = np.swapaxes(total[:, :n, n:], -1, -2)
         total[:, n:, n:] = x
+        mean[:, :n] = (reduced[..., 0] + loaded @ x_mean) * has_mean
         extra[:] = 0.0
-        for a, first in enumerate(slopes):
-            for b, second in enumerate(slopes):
-                spread = between.covariance[:, first.row, second.row]
-                extra[:, first.target, second.target] += spread * total[:, place[a], place[b]]
-    mean = np.zeros((len(parameters), n + k))
-    only = [name in bound.spec.within_only for name in within.variables[: within.observed]]
-    own = reduced[..., : within.observed, 0] + loaded[..., : within.observed, :] @ x_mean
-    mean[:, : within.observed] = own * only
-    mean[:, n:] = x_mean
-    return LevelMoments((*within.variables, *within.covariates[1:]), mean, total)
+        if between is not None:
+            for i, first in enumerate(slopes):
+                for j, second in enumerate(slopes):
+                    spread = between.covariance[:, first.row, second.row]
+                    extra[:, first.target, second.target] += spread * total[:, place[i], place[j]]
+        for p, (i, j), b in zip(products, factors, size, strict=True):
+            for q, (g, h), d in zip(products, factors, size, strict=True):
+                spread = total[:, i, g] * total[:, j, h] + total[:, i, h] * total[:, j, g]
+                extra[:, p.target, q.target] += b * d * spread
+    return LevelMoments(names, mean, total)

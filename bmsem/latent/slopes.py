@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from bmsem.criteria.replicate import root
 from bmsem.data import BoundModel
-from bmsem.data.bind import People
 from bmsem.likelihood.cluster_inputs import (
     cluster_inputs,
     cluster_log_likelihood_at,
@@ -52,10 +51,16 @@ def between_draws_given(
     parameters: Array,
     sampled: Array,
     random: np.random.Generator,
+    scores: Array | None = None,
 ) -> Array:
-    """Draws (D, J, n) of all between variables at ``parameters`` (D, P) and ``sampled`` (D, J, m)."""
+    """Draws (D, J, n) of all between variables at ``parameters`` (D, P) and ``sampled`` (D, J, m).
+
+    ``scores`` (D, N, f) are of people cluster after cluster, as they were sampled.
+    """
     inputs = cluster_inputs(bound)
     structure = bound.structure
+    if scores is None:
+        scores = np.empty((len(parameters), 0, 0))
     nz, q = len(structure.between_outcomes), plan.size
     known = [*range(nz), *plan.rows]
     hidden = [r for r in range(q) if r not in known]
@@ -63,7 +68,7 @@ def between_draws_given(
     means, covariances = np.empty((draws, clusters, h)), np.empty((draws, clusters, h, h))
     for d in range(draws):
         _, _, means[d], covariances[d], _ = cluster_log_likelihood_at(
-            parameters[d], sampled[d], inputs
+            parameters[d], sampled[d], inputs, scores[d]
         )
     first = np.empty((draws, clusters, q))
     first[..., :nz] = bound.between_outcomes
@@ -84,34 +89,81 @@ def between_draws_given(
     return np.concatenate([first, mean[..., q:] + deviation[..., q:] + rest[..., 0]], axis=-1)
 
 
-def within_draws_given(
+def people_draws_given(
     bound: BoundModel,
-    people: People,
+    plan: SampledQuantities,
+    values: Array,
+    clusters: NDArray[np.intp],
     parameters: Array,
     between: Array,
+    scores: Array,
     random: np.random.Generator,
 ) -> Array:
-    """Draws (D, N, n) of all within variables; ``between`` (D, J, ·) from `between_draws_given`."""
+    """Draws (D, N, n) of all variables of people's level.
+
+    Parameters
+    ----------
+    values : (N, ·)
+        (y, x) of people.
+    clusters : (N,)
+    parameters : (D, P)
+    between : (D, J, ·)
+        From `between_draws_given` at the same parameters; not used without levels.
+    scores : (D, N, f)
+        What was sampled person by person, in the order of ``values``; it comes back as it is.
+    """
     structure = bound.structure
-    p, first = len(structure.outcomes), len(structure.between_outcomes)
-    paths, psi, coefficients = structure.within.matrices(parameters)
+    single = not bound.spec.multilevel
+    level = structure.between if single else structure.within
+    p = level.observed
+    first = 0 if single else len(structure.between_outcomes)
+    known = [*range(p), *plan.scores]
+    paths, psi, coefficients = level.matrices(parameters)
     draws, n = psi.shape[0], psi.shape[-1]
     spread_root = root(psi)
-    result = np.empty((draws, len(people.values), n))
-    x = np.hstack([np.ones((len(people.values), 1)), people.values[:, p:]])
-    for j in range(bound.clusters):
-        members = np.flatnonzero(people.clusters == j)
-        a, k = paths.copy(), coefficients.copy()
+    result = np.empty((draws, len(values), n))
+    x = np.hstack([np.ones((len(values), 1)), values[:, p:]])
+    order = np.argsort(clusters, kind="stable")
+    # One cluster at a time, or so many people as have room if each has a structure of its own.
+    if plan.by_person:
+        portions = np.array_split(order, max(1, draws * len(order) * n * n // 4_000_000))
+    else:
+        portions = np.split(order, np.flatnonzero(np.diff(clusters[order])) + 1)
+    for members in portions:
+        owner = clusters[members] if plan.by_person else clusters[members[:1]]
+        lead = (draws, len(owner), n)
+        a = np.broadcast_to(paths[:, None], (*lead, n)).copy()
+        k = np.broadcast_to(coefficients[:, None], (*lead, coefficients.shape[-1])).copy()
         for slope in structure.slopes:
             target = k if slope.kind == "covariate" else a
-            target[:, slope.target, slope.source] += between[:, j, slope.row]
+            target[..., slope.target, slope.source] += between[:, owner, slope.row]
+        for m in plan.modulations:
+            if not m.member:
+                continue
+            if m.member == "score":
+                number = scores[:, members, m.source]
+            elif m.member == "covariate":
+                number = values[members, p + m.source - 1]
+            else:
+                number = values[members, m.source]
+                if m.part >= 0:
+                    number = number - between[:, owner, plan.rows[m.part]]
+            coefficient = parameters[:, m.parameter, None] if m.parameter >= 0 else m.fixed
+            a[..., m.row, m.column] += coefficient * number
         total = np.linalg.inv(np.eye(n) - a)
-        mean = x[members] @ np.swapaxes(total @ k, -1, -2)
-        covariance = total @ psi @ np.swapaxes(total, -1, -2)
-        gain = np.swapaxes(np.linalg.solve(covariance[:, :p, :p], covariance[:, :p, :]), -1, -2)
-        noise = random.standard_normal((draws, len(members), n))
-        deviation = noise @ np.swapaxes(total @ spread_root, -1, -2)
-        own = people.values[members, :p] - between[:, j, None, first : first + p]
-        off = own - mean[..., :p] - deviation[..., :p]
-        result[:, members] = mean + deviation + off @ np.swapaxes(gain, -1, -2)
+        mean = (total @ k @ x[members, :, None])[..., 0]
+        covariance = total @ psi[:, None] @ np.swapaxes(total, -1, -2)
+        gain = np.swapaxes(
+            np.linalg.solve(covariance[..., known, :][..., known], covariance[..., known, :]),
+            -1, -2,
+        )  # fmt: skip
+        noise = random.standard_normal((draws, len(members), n, 1))
+        deviation = ((total @ spread_root[:, None]) @ noise)[..., 0]
+        own = np.broadcast_to(values[members, :p], (draws, len(members), p))
+        if not single:
+            own = own - between[:, clusters[members], first : first + p]
+        if plan.scores:
+            own = np.concatenate([own, scores[:, members]], axis=-1)
+        off = own - (mean + deviation)[..., known]
+        result[:, members] = mean + deviation + (gain @ off[..., None])[..., 0]
     return result

@@ -200,8 +200,9 @@ class Assessment(FitDraws):
         if self.plan.needed:
             kept = self._kept_draws
             return marginal_log_likelihood_given(
-                self.bound, self.plan, self.flat_parameters[kept], self.flat_sampled[kept]
-            )
+                self.bound, self.plan, self.flat_parameters[kept], self.flat_sampled[kept],
+                self.flat_scores[kept],
+            )  # fmt: skip
         return marginal_log_likelihood(self.bound, self.flat_parameters)
 
     @cached_property
@@ -228,7 +229,7 @@ class Assessment(FitDraws):
             kept = self._kept_draws
             return marginal_dic_given(
                 self.bound, self.plan, self.flat_parameters[kept], self.flat_sampled[kept],
-                self._log_likelihood,
+                self._log_likelihood, self.flat_scores[kept],
             )  # fmt: skip
         return marginal_dic(self.bound, self.flat_parameters, self._log_likelihood)
 
@@ -259,7 +260,8 @@ class Assessment(FitDraws):
             if self.spec.multilevel:
                 raise NotSupportedError(
                     "The conditional DIC is not defined for between-only outcomes in a model with "
-                    "varying slopes or products. Use the marginal one."
+                    "varying slopes or products, nor for products within clusters. Use the marginal "
+                    "one."
                 )
             raise ModelError("A model without levels has no cluster effects to condition on.")
         return found

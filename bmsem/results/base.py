@@ -49,6 +49,9 @@ class FitDraws:
     sampled : (chains, draws, J, m)
         Draws of the clusters' quantities that had to be sampled; ``None`` in models without varying
         slopes and products.
+    scores : (chains, draws, N, f)
+        Draws of factor scores that had to be sampled, people cluster after cluster; ``None`` in
+        models without products of factors within clusters.
     indirect
         Effects that the model's text asks for: (target, ``"IND"`` or ``"VIA"``, variables).
     """
@@ -65,6 +68,7 @@ class FitDraws:
     prior_table: PriorTable | None = None
     indirect: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     sampled: Array | None = None
+    scores: Array | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -87,6 +91,13 @@ class FitDraws:
         if self.sampled is None:
             return np.empty((len(self.flat_parameters), self.bound.clusters, 0))
         return self.sampled.reshape(len(self.flat_parameters), *self.sampled.shape[2:])
+
+    @property
+    def flat_scores(self) -> Array:
+        """Draws (chains * draws, N, f) of the sampled scores, one chain after the other."""
+        if self.scores is None:
+            return np.empty((len(self.flat_parameters), 0, 0))
+        return self.scores.reshape(len(self.flat_parameters), *self.scores.shape[2:])
 
     @cached_property
     def rows(self) -> dict[Parameter, Array]:

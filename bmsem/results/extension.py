@@ -64,10 +64,14 @@ def extend(
     sampled = fit.sampled
     if sampled is not None and found.sampled is not None:
         sampled = np.concatenate([sampled, found.sampled], axis=1)
+    scores = fit.scores
+    if scores is not None and found.scores is not None:
+        scores = np.concatenate([scores, found.scores], axis=1)
     return replace(
         fit,
         parameters=parameters,
         sampled=sampled,
+        scores=scores,
         sample_stats=statistics,
         settings={**settings, "draws": parameters.shape[1]},
         timing=timing,
@@ -103,11 +107,14 @@ def _draw_more(
 
 
 def _last(fit: Fit) -> np.ndarray:
-    """Where each chain stands: parameters, then the sampled quantities cluster by cluster."""
+    """Where each chain stands: parameters, then the sampled quantities of clusters and people."""
     last = fit.parameters[:, -1]
     if fit.sampled is None:
         return last
-    return np.hstack([last, fit.sampled[:, -1].reshape(len(last), -1)])
+    parts = [last, fit.sampled[:, -1].reshape(len(last), -1)]
+    if fit.scores is not None:
+        parts.append(fit.scores[:, -1].reshape(len(last), -1))
+    return np.hstack(parts)
 
 
 @dataclass(frozen=True)

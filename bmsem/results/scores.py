@@ -14,8 +14,8 @@ from bmsem.errors import DataError, DataWarning, ModelError, did_you_mean
 from bmsem.latent import (
     between_draws,
     between_draws_given,
+    people_draws_given,
     within_draws,
-    within_draws_given,
 )
 from bmsem.results.base import FitDraws
 from bmsem.spec import Level
@@ -105,7 +105,8 @@ class Scores(FitDraws):
         random = np.random.default_rng(seed)
         parameters = self.flat_parameters[kept]
         found: dict[str, xr.DataArray] = {}
-        between = self._between(parameters, self.flat_sampled[kept], random)
+        scores = self.flat_scores[kept]
+        between = self._between(parameters, self.flat_sampled[kept], scores, random)
         top: Level = self.spec.levels[-1]
         known = set(self.spec.between_only) if self.spec.multilevel else set(self.spec.observed)
         skip = known | set(self.spec.within_only)
@@ -126,7 +127,7 @@ class Scores(FitDraws):
         structure = self.bound.structure.within
         factors = structure.variables[structure.observed :]
         if people is not None and factors:
-            within = self._within(people, parameters, between, random)
+            within = self._within(people, parameters, between, scores, random)
             for i, name in enumerate(factors, start=structure.observed):
                 add(f"{name}_within", within[..., i], "row", np.asarray(people.index))
         if not found:
@@ -203,21 +204,57 @@ class Scores(FitDraws):
         sampled = np.empty((len(parameters), self.bound.clusters, 0))
         if self.sampled is not None:
             sampled = self.sampled[:, kept].reshape(len(parameters), *self.sampled.shape[2:])
-        between = self._between(parameters, sampled, random)
+        scores = np.empty((len(parameters), 0, 0))
+        if self.scores is not None:
+            scores = self.scores[:, kept].reshape(len(parameters), *self.scores.shape[2:])
+        between = self._between(parameters, sampled, scores, random)
         if level != "within":
             return between, kept
         people = self.bound.people
         assert people is not None
-        return self._within(people, parameters, between, random), kept
+        return self._within(people, parameters, between, scores, random), kept
 
-    def _between(self, parameters: Array, sampled: Array, random: np.random.Generator) -> Array:
+    def _between(
+        self, parameters: Array, sampled: Array, scores: Array, random: np.random.Generator
+    ) -> Array:
         if not self.plan.needed:
             return between_draws(self.bound, parameters, random)
-        return between_draws_given(self.bound, self.plan, parameters, sampled, random)
+        if self.spec.multilevel:
+            return between_draws_given(self.bound, self.plan, parameters, sampled, random, scores)
+        values = np.hstack([self.bound.between_outcomes, self.bound.between_covariates])
+        return people_draws_given(
+            self.bound,
+            self.plan,
+            values,
+            np.arange(len(values)),
+            parameters,
+            sampled,
+            scores,
+            random,
+        )
 
     def _within(
-        self, people: People, parameters: Array, between: Array, random: np.random.Generator
+        self,
+        people: People,
+        parameters: Array,
+        between: Array,
+        scores: Array,
+        random: np.random.Generator,
     ) -> Array:
         if not self.plan.needed:
             return within_draws(self.bound, people, parameters, between, random)
-        return within_draws_given(self.bound, people, parameters, between, random)
+        # Scores were sampled cluster after cluster; people are in the order of the data.
+        order = np.argsort(people.clusters, kind="stable")
+        placed = np.empty_like(scores)
+        if self.plan.scores:
+            placed[:, order] = scores
+        return people_draws_given(
+            self.bound,
+            self.plan,
+            people.values,
+            people.clusters,
+            parameters,
+            between,
+            placed,
+            random,
+        )

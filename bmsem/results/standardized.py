@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bmsem.criteria.level_moments import LevelMoments, covariate_means, covariate_moments
 from bmsem.data import BoundModel
-from bmsem.latent import average_between_moments, average_within_moments
+from bmsem.latent import average_between_moments, average_people_moments
 from bmsem.moments import implied_moments
 from bmsem.results.summary import endogenous
 from bmsem.spec import Level, Parameter
@@ -76,11 +76,14 @@ def _average_moments(
     lead = parameters.shape[:-1]
     flat = parameters.reshape(-1, parameters.shape[-1])
     plan = sampled_quantities(bound.structure, bound.spec.within_only)
-    found = average_between_moments(
-        bound, plan, flat, sampled.reshape(len(flat), *sampled.shape[-2:])
-    )
+    if level is None:
+        found = average_people_moments(bound, level, flat, None)
+    else:
+        found = average_between_moments(
+            bound, plan, flat, sampled.reshape(len(flat), *sampled.shape[-2:])
+        )
     if level == "within":
-        found = average_within_moments(bound, flat, found)
+        found = average_people_moments(bound, level, flat, found)
     m = len(found.names)
     return LevelMoments(
         found.names, found.mean.reshape(*lead, m), found.covariance.reshape(*lead, m, m)

@@ -60,6 +60,10 @@ def to_datatree(fit: Fit, log_likelihood: bool = True) -> xr.DataTree:
         posterior["sampled"] = ((*sample_dims, "cluster", "quantity"), fit.sampled)
         coords["quantity"] = variables
         coords["cluster"] = _plain_labels(fit.bound.cluster_ids)
+    if fit.scores is not None:
+        people = fit.bound.structure.within if fit.spec.multilevel else fit.bound.structure.between
+        posterior["scores"] = ((*sample_dims, "person", "factor"), fit.scores)
+        coords["factor"] = [people.variables[r] for r in fit.plan.scores]
     stats = {name: (sample_dims, np.asarray(v)) for name, v in fit.sample_stats.items()}
     unit = "cluster" if fit.spec.multilevel else "row"
     ids = _plain_labels(fit.bound.cluster_ids)
@@ -249,6 +253,7 @@ def load(path: str | Path) -> Fit:
             for target, how, names in json.loads(str(attributes.get("indirect", "[]")))
         ),
         _read_sampled(posterior, bound, shape),
+        np.asarray(posterior["scores"].values) if "scores" in posterior else None,
     )
 
 

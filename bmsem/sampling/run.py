@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bmsem.data import BoundModel
 from bmsem.errors import Interrupted, ModelError, SamplingError, did_you_mean
 from bmsem.graph import Graph, build_graph
-from bmsem.likelihood import cluster_kernel, kernel
+from bmsem.likelihood import cluster_call, kernel
 from bmsem.likelihood.cluster_inputs import cluster_value_and_gradient
 from bmsem.likelihood.evaluate import draw_intercepts, log_likelihood
 from bmsem.moments import implied_moments
@@ -63,6 +63,8 @@ class Samples:
         False if sampling was interrupted; the draws are those that every chain has.
     sampled : (chains, draws, J, m)
         Quantities of the clusters that had to be sampled; m is zero for most models.
+    scores : (chains, draws, N, f)
+        Factor scores that had to be sampled, people cluster after cluster; ``None`` for most models.
     """
 
     parameters: Array
@@ -71,6 +73,7 @@ class Samples:
     seconds: dict[str, float]
     complete: bool = True
     sampled: Array | None = None
+    scores: Array | None = None
 
 
 def sample(
@@ -124,7 +127,7 @@ def sample(
     say = say or (lambda line: None)
     started = time.perf_counter()
     graph = build_graph(bound, table)
-    if not (cluster_kernel.is_cached() if graph.plan.needed else kernel.is_cached()):
+    if not (cluster_call.is_cached() if graph.plan.needed else kernel.is_cached()):
         say("First use: compiling the likelihood for this machine, which takes about half a minute")
     seeds = np.random.SeedSequence(seed)
     chain_seed, recovery_seed = (int(s) for s in seeds.generate_state(2, np.uint32))
@@ -151,9 +154,12 @@ def sample(
     full = np.empty((flat.shape[0], len(bound.structure.parameters)))
     known = len(graph.inputs.order)
     full[:, list(graph.inputs.order)] = flat[:, :known]
-    sampled = None
+    sampled, scores = None, None
     if graph.plan.needed:
-        sampled = flat[:, known:].reshape(*shape, bound.clusters, len(graph.plan.rows))
+        to_people = known + bound.clusters * len(graph.plan.rows)
+        sampled = flat[:, known:to_people].reshape(*shape, bound.clusters, len(graph.plan.rows))
+        if graph.plan.scores:
+            scores = flat[:, to_people:].reshape(*shape, bound.rows, len(graph.plan.scores))
         values = np.array(
             [
                 cluster_value_and_gradient(
@@ -168,8 +174,9 @@ def sample(
         full[:, list(graph.inputs.integrated)] = intercepts
     seconds["total"] = time.perf_counter() - started
     return Samples(
-        full.reshape(*shape, -1), values.reshape(shape), statistics, seconds, complete, sampled
-    )
+        full.reshape(*shape, -1), values.reshape(shape), statistics, seconds, complete, sampled,
+        scores,
+    )  # fmt: skip
 
 
 def _require_finite(graph: Graph, bound: BoundModel, table: PriorTable) -> None:
@@ -236,7 +243,8 @@ def _nutpie(
             blocking=False,
             # Sampled intercepts and cluster quantities hang together; a diagonal mass matrix would
             # need long trajectories (for Table 25.9 four times fewer effective draws).
-            adaptation="low_rank" if graph.plan.needed else "diag",
+            # For as many numbers as people its own cost would be more than it saves.
+            adaptation="low_rank" if graph.plan.needed and not graph.plan.scores else "diag",
         )
 
     if starts is None:

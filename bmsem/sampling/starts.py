@@ -155,13 +155,15 @@ def initial_point(
 def point_at(graph: Graph, bound: BoundModel, values: Array) -> Array:
     """The sampler's unconstrained point of parameters (P,) in natural units.
 
-    Sampled quantities of the clusters follow the parameters.
+    Sampled quantities of clusters and people follow the parameters.
     """
-    count = len(bound.structure.parameters)
+    count = at = len(bound.structure.parameters)
     parts = []
     for v in graph.variables:
         if v.scale == "cluster":
-            parts.append((values[count:] - np.array(v.centre)) / np.array(v.spread))
+            own = values[at : at + len(v.indices)]
+            at += len(v.indices)
+            parts.append((own - np.array(v.centre)) / np.array(v.spread))
         else:
             parts.append(
                 _forward(graph.model, graph.model[v.name], _natural(v, values[:count], bound))

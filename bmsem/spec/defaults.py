@@ -136,6 +136,20 @@ def _roles(
         return _Roles((None,), {None: tuple(latent.get(None, {}))}, (), (), seen, notes)
 
     within, between = observed("within"), observed("between")
+    sides: tuple[tuple[Level, Level, list[str]], ...] = (
+        ("within", "between", within),
+        ("between", "within", between),
+    )
+    for own, other, found in sides:
+        for name in found:
+            if name in latent.get(other, {}):
+                _fail(
+                    f"'{name}' stands at the {other} level only, but is used at the {own} level",
+                    statements,
+                    name,
+                    f"A factor belongs to one level. Define one at the {own} level too, or let the path "
+                    f"within clusters vary (s | y ~ x) and regress s on '{name}'.",
+                )
     declared_within = set(statements.within_only)
     declared_between = set(statements.between_only)
     # A Mplus file lists what it uses: a variable there is in the model even if unmentioned.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from bmsem.errors import NotSupportedError
 from bmsem.expressions import Expression
 
 if TYPE_CHECKING:
@@ -237,17 +236,6 @@ class ModelSpec:
 
     def latent_at(self, level: Level) -> tuple[str, ...]:
         return tuple(name for at, name in self.latent if at == level)
-
-    def require_estimable(self) -> None:
-        """Raise `NotSupportedError` if the model has a part that cannot be estimated yet."""
-        parts = [f"latent interaction: {i}" for i in self.interactions if i.level != "between"]
-        if parts:
-            raise NotSupportedError(
-                "This model was read, but bmsem cannot estimate it yet:\n  "
-                + "\n  ".join(parts)
-                + "\nProducts with a latent variable can be estimated at the between level (both "
-                "variables at that level), not yet within clusters or without levels."
-            )
 
     def _content(self) -> tuple[object, ...]:
         # Starting values are part of the content: they are something the user wrote.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,3 +55,26 @@ class LevelStructure:
         rows, columns = self.covariance_index[:, 0], self.covariance_index[:, 1]
         covariances[..., columns, rows] = covariances[..., rows, columns]
         return paths, covariances, coefficients
+
+    def reordered(self, order: Sequence[int]) -> LevelStructure:
+        """The same level with its rows in another order."""
+        at = list(order)
+        place = {row: i for i, row in enumerate(at)}
+
+        def moved(index: Index, columns: tuple[int, ...]) -> Index:
+            result = index.copy()
+            for c in columns:
+                result[:, c] = [place[int(row)] for row in index[:, c]]
+            return result
+
+        return LevelStructure(
+            tuple(self.variables[i] for i in at),
+            self.observed,
+            self.covariates,
+            self.paths[np.ix_(at, at)],
+            self.covariances[np.ix_(at, at)],
+            self.coefficients[at],
+            moved(self.path_index, (0, 1)),
+            moved(self.covariance_index, (0, 1)),
+            moved(self.coefficient_index, (0,)),
+        )
