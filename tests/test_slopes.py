@@ -306,3 +306,22 @@ def test_bayes_factor_for_a_variance_near_zero(simulated, varying):
         varying.zero_variance("between: vs1 ~~ vs1")
     with pytest.raises(bmsem.ModelError, match="is no free variance"):
         fit.zero_variance("between: s ~ w")
+
+
+@pytest.mark.filterwarnings("ignore::bmsem.errors.DataWarning")
+def test_the_version_of_the_predictor_is_said_and_can_be_chosen():
+    """Latent mean, observed mean, raw score: three different numbers are multiplied."""
+    frame = make_data([4, 6, 3, 5] * 5)
+    bare = "level: within\n s | y1 ~ {}\nlevel: between\n y1 ~ {}"
+    latent = bmsem.model(bare.format("y2", "y2")).bind(frame, cluster="cluster")
+    raw = bmsem.model("within: y2\n" + bare.format("y2", "w")).bind(frame, cluster="cluster")
+    text = "define:\n d = center(y2, groupmean)\n m = cluster_mean(y2)\nwithin: d\nbetween: m\n"
+    observed = bmsem.model(text + bare.format("d", "m")).bind(frame, cluster="cluster")
+    for bound, words in (
+        (latent, "deviations from its latent cluster mean"),
+        (raw, "raw scores"),
+        (observed, "observed cluster mean"),
+    ):
+        assert [words in n.split("(")[0] for n in bound.notes if n.startswith("s is")] == [True]
+    assert raw.members.by_cluster().means[:, 0, 1].std() > 0.1
+    assert observed.members.by_cluster().means[:, 0, 1] == pytest.approx(0.0, abs=1e-9)

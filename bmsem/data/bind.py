@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bmsem.data import checks
+from bmsem.data.predictors import slope_notes
 from bmsem.data.read import numeric_columns, read_data
 from bmsem.data.scales import Scales, data_scales
 from bmsem.data.statistics import (
@@ -204,7 +205,8 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
     found = checks.levels(structure, members, z, x, multilevel=spec.multilevel)
     for message in found:
         warnings.warn(message, DataWarning, stacklevel=2)
-    return assemble(spec, members, z, x, ids, len(frame), (*notes, *found), people)
+    said = (*notes, *slope_notes(spec, structure), *found)
+    return assemble(spec, members, z, x, ids, len(frame), said, people)
 
 
 def observed_products(spec: ModelSpec) -> ModelSpec:
