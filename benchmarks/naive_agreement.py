@@ -208,9 +208,9 @@ def main(draws: int) -> None:
         "# Agreement with hand-written PyMC models",
         "",
         f"`python -m benchmarks.naive_agreement {draws}`: {J} clusters of {N}, the same priors, 4 "
-        f"chains of {draws:,} draws on both sides; in the hand-written models all cluster effects, slopes and "
-        f"factor scores are sampled. Differences of posterior means in posterior standard deviations, "
-        f"and in Monte Carlo standard errors of both.",
+        f"chains of {draws:,} draws on both sides; in the hand-written models all cluster effects, "
+        f"slopes and factor scores are sampled. Differences of posterior means in posterior standard "
+        f"deviations, and in Monte Carlo standard errors of both.",
         "",
         "| model | parameters | largest difference | in standard errors | ratio of SDs | seconds |",
         "|---|---|---|---|---|---|",
