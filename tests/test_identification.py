@@ -7,6 +7,7 @@ from models_and_designs import DESIGNS, MODELS, make_data
 
 import bmsem
 from bmsem.moments import unidentified
+from bmsem.priors import prior_table
 
 
 @pytest.mark.filterwarnings("ignore::bmsem.errors.DataWarning")
@@ -37,3 +38,12 @@ def test_a_constraint_can_identify():
     frame = make_data(DESIGNS["balanced"])
     model = bmsem.model("f =~ y1 + b*y2\ny1 ~~ e*y1\ny2 ~~ e*y2\nb == 1")
     assert model.priors(frame, priors="mplus").role("determined")
+
+
+@pytest.mark.filterwarnings("error::bmsem.errors.ModelWarning")
+@pytest.mark.filterwarnings("ignore::bmsem.errors.DataWarning")
+def test_the_mean_of_a_varying_slope_identifies_a_factor_of_two():
+    """The third covariance of a factor of two indicators is that with what its slope leads to."""
+    text = "level: within\n f =~ y1 + y2\n s | y4 ~ f\nlevel: between\n y4 ~~ y4"
+    bound = bmsem.model(text).bind(make_data(DESIGNS["balanced"]), cluster="cluster")
+    prior_table(bound, "weak")

@@ -7,6 +7,8 @@ chapter 2). It is taken at random points: what is deficient there is deficient a
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,8 +21,10 @@ Array = NDArray[np.float64]
 def unidentified(structure: Structure, fixed: frozenset[int] = frozenset()) -> list[str]:
     """Names of the parameters that the implied moments do not determine; empty if all are.
 
-    ``fixed`` are indices of parameters that constraints determine: they are held.
+    ``fixed`` are indices of parameters that constraints determine: they are held. A varying slope is
+    held at a mean other than zero: it is a path that ties its predictor to its outcome.
     """
+    structure = _at_mean_slopes(structure)
     free = [p.index for p in structure.parameters if p.index not in fixed]
     if not free:
         return []
@@ -41,6 +45,14 @@ def unidentified(structure: Structure, fixed: frozenset[int] = frozenset()) -> l
         if involved is None or len(names) < len(involved):
             involved = names
     return involved or []
+
+
+def _at_mean_slopes(structure: Structure) -> Structure:
+    paths = structure.within.paths.copy()
+    for slope in structure.slopes:
+        if slope.kind != "covariate":
+            paths[slope.target, slope.source] += 0.6
+    return replace(structure, within=replace(structure.within, paths=paths))
 
 
 def _point(structure: Structure, random: np.random.Generator) -> Array:
