@@ -1,5 +1,5 @@
 """PyMC graphs of bound models. Importing this package imports PyMC."""
 
-from bmsem.graph.build import Graph, GraphVariable, build_graph
+from bmsem.graph.build import Graph, GraphVariable, PriorGraph, build_graph, build_prior_graph
 
-__all__ = ["Graph", "GraphVariable", "build_graph"]
+__all__ = ["Graph", "GraphVariable", "PriorGraph", "build_graph", "build_prior_graph"]

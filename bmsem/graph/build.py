@@ -10,8 +10,10 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bmsem.data import BoundModel
+from bmsem.errors import ModelError
 from bmsem.expressions import FUNCTIONS
 from bmsem.graph.correlations import correlations_from_partials, lkj_shapes
+from bmsem.graph.inverse_wishart import inverse_wishart, scale_factor
 from bmsem.graph.op import cluster_log_likelihood, two_level_log_likelihood
 from bmsem.graph.variables import DataVector, group_name, prior_groups, prior_variable
 from bmsem.likelihood.cluster_inputs import cluster_inputs, sampled_scale, score_scale
@@ -25,11 +27,14 @@ from bmsem.structure.sampled import SampledQuantities, sampled_quantities
 class GraphVariable:
     """A random variable of the graph and the parameters that it stands for.
 
-    ``scale`` says what it holds: the ``"parameter"`` itself, its ``"sd"``, the ``"correlation"`` of a
-    covariance, or (r + 1) / 2 of partial correlations (``"unit"``), block by block: ``sizes`` has the
-    size of each full block of more than two variables, and 0 for every other correlation. One that
-    holds quantities of ``"cluster"``s or people stands for no parameters; its indices count its
-    elements, which are (quantity - ``centre``) / ``spread``.
+    ``scale`` says what it holds: the ``"parameter"`` itself, its ``"sd"``, ``"icc"`` or ``"r_square"``
+    (``references`` then has what `bmsem.priors.ParameterPrior.reference` says), the ``"correlation"`` of
+    a covariance, or (r + 1) / 2 of partial correlations (``"unit"``), block by block: ``sizes`` has the
+    size of each full block of more than two variables, and 0 for every other correlation. One part of
+    Bartlett's factor of a matrix with an inverse-Wishart prior is the ``"bartlett_diagonal"``, squared,
+    the other is ``"bartlett_below"``; ``factor`` is the scale's. One that holds quantities of
+    ``"cluster"``s or people stands for no parameters; its indices count its elements, which are
+    (quantity - ``centre``) / ``spread``.
     """
 
     name: str
@@ -38,6 +43,8 @@ class GraphVariable:
     sizes: tuple[int, ...] = ()
     centre: tuple[float, ...] = ()
     spread: tuple[float, ...] = ()
+    references: tuple[tuple[int, float], ...] = ()
+    factor: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,13 +94,7 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
     """
     with pm.Model() as model:
         data = DataVector()
-        theta = _Theta(bound)
-        for rows in prior_groups(table):
-            name = group_name(rows, set(model.named_vars))
-            theta.add_group(name, rows, prior_variable(name, rows, model, data))
-        theta.add_determined(table)
-        theta.add_correlations(table, model, data)
-        theta.add_determined(table)
+        theta = _parameters(bound, table, model, data)
         plan = sampled_quantities(bound.structure, bound.spec.within_only)
         order = tuple(theta.order)
         names = [bound.structure.parameters[i].name for i in order]
@@ -116,6 +117,49 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
         pm.Potential("log_likelihood", value)
         data.fill()
     return Graph(model, inputs, tuple(theta.variables), plan)
+
+
+def build_prior_graph(bound: BoundModel, table: PriorTable) -> PriorGraph:
+    """The priors alone: for draws from them and for their density."""
+    with pm.Model() as model:
+        data = DataVector()
+        theta = _parameters(bound, table, model, data)
+        data.fill()
+    return PriorGraph(
+        model, tuple(theta.order), tuple(theta.variables), pt.concatenate(theta.pieces)
+    )
+
+
+@dataclass(frozen=True)
+class PriorGraph:
+    """The random variables of a model's parameters, without data.
+
+    ``parameters`` are all sampled and determined parameters in natural units, in the ``order`` of
+    indices of the parameter vector.
+    """
+
+    model: pm.Model
+    order: tuple[int, ...]
+    variables: tuple[GraphVariable, ...]
+    parameters: Any
+
+
+def _parameters(bound: BoundModel, table: PriorTable, model: pm.Model, data: DataVector) -> _Theta:
+    """All parameters that are not integrated out."""
+    theta = _Theta(bound)
+    groups = prior_groups(table)
+    # An ICC needs the within variance to become a variance.
+    for rows in sorted(groups, key=lambda rows: rows[0].on == "icc"):
+        if rows[0].on == "icc":
+            theta.add_wisharts(table, model, data)
+            theta.add_determined(table)
+        name = group_name(rows, set(model.named_vars))
+        theta.add_group(name, rows, prior_variable(name, rows, model, data), data)
+    theta.add_wisharts(table, model, data)
+    theta.add_determined(table)
+    theta.add_correlations(table, model, data)
+    theta.add_determined(table)
+    return theta
 
 
 @dataclass
@@ -146,17 +190,60 @@ class _Theta:
         self._sds.append(values)
         self._sd_count += len(names)
 
-    def add_group(self, name: str, rows: list[ParameterPrior], vector: Any) -> None:
+    def add_group(
+        self, name: str, rows: list[ParameterPrior], vector: Any, data: DataVector
+    ) -> None:
         """A vector of parameters that were sampled together."""
         indices = tuple(r.parameter.index for r in rows)
-        self.variables.append(GraphVariable(name, indices, rows[0].on))
+        references = tuple(r.reference for r in rows)
+        on = rows[0].on
+        self.variables.append(GraphVariable(name, indices, on, references=references))
         values = vector
         if rows[0].parameter.kind == "variance":
-            on_sd = rows[0].on == "sd"
-            values = vector**2 if on_sd else vector
-            sds = vector if on_sd else pt.sqrt(vector)
-            self._name_sds(rows, sds)
+            if on == "sd":
+                values = vector**2
+            elif on == "icc":
+                values = self._within_variances(rows, data) * vector / (1.0 - vector)
+            elif on == "r_square":
+                values = data.slice(np.array([v for _, v in references])) * (1.0 - vector)
+            self._name_sds(rows, vector if on == "sd" else pt.sqrt(values))
         self._add([r.parameter.index for r in rows], values)
+
+    def _within_variances(self, rows: list[ParameterPrior], data: DataVector) -> Any:
+        found = []
+        for row in rows:
+            index, fixed = row.reference
+            if index >= 0 and index not in self.order:
+                raise ModelError(
+                    f"The ICC of {row.parameter.rows[0].lhs} needs its within variance, which "
+                    f"constraints compute from a between variance. Give a prior to the variance."
+                )
+            found.append(self.value(index) if index >= 0 else data.slice(np.array([fixed]))[0])
+        return pt.stack(found)
+
+    def add_wisharts(self, table: PriorTable, model: pm.Model, data: DataVector) -> None:
+        """Covariance matrices with an inverse-Wishart prior, from Bartlett's factor."""
+        for block in table.blocks:
+            wishart = block.wishart
+            if wishart is None or wishart.variances[0] in self.order:
+                continue
+            size = block.size
+            factor = scale_factor(wishart.scale)
+            name = f"bartlett_{block.level or 'model'}_{'_'.join(block.variables)}"
+            diagonal = pm.ChiSquared(
+                f"{name}_diagonal", data.slice(wishart.freedom - np.arange(float(size))), shape=size
+            )
+            below = pm.Normal(f"{name}_below", 0.0, 1.0, shape=size * (size - 1) // 2)
+            pairs = tuple(index for _, _, index in block.pairs)
+            known = tuple(map(tuple, factor.tolist()))
+            for part, indices in (("diagonal", wishart.variances), ("below", pairs)):
+                self.variables.append(
+                    GraphVariable(f"{name}_{part}", indices, f"bartlett_{part}", factor=known)
+                )
+            variances, covariances = inverse_wishart(diagonal, below, factor)
+            places = [(block.level, v) for v in block.variables]
+            self._add_sds(places, pt.sqrt(variances))
+            self._add([*wishart.variances, *pairs], pt.concatenate([variances, covariances]))
 
     def _name_sds(self, rows: list[ParameterPrior], sds: Any) -> None:
         start = self._sd_count
@@ -226,6 +313,7 @@ class _Theta:
         taken = set(self.order) | set(own) | {r.parameter.index for r in table.role("determined")}
         shapes: list[float] = []
         unit: list[tuple[int, tuple[Level, str, str]]] = []
+        flat: list[bool] = []
         sizes: list[int] = []  # of full blocks larger than a pair; 0 for a single correlation
         for block in table.blocks:
             pairs = [p for p in block.pairs if p[2] not in taken]
@@ -233,13 +321,14 @@ class _Theta:
                 continue
             names = [(block.level, block.variables[i], block.variables[j]) for i, j, _ in pairs]
             unit += [(index, name) for (_, _, index), name in zip(pairs, names, strict=True)]
+            flat += [block.flat] * len(pairs)
             if block.full:
-                shapes += lkj_shapes(block.size, table.lkj)
+                shapes += lkj_shapes(block.size, block.lkj)
                 sizes += [block.size] if block.size > 2 else [0]
             else:
                 # Uniform over the covariances, or the marginal distribution of one correlation
                 # under LKJ; that the matrix is positive definite is checked by the likelihood.
-                marginal = 1.0 if table.flat_covariances else table.lkj + (block.size - 2) / 2.0
+                marginal = 1.0 if block.flat else block.lkj + (block.size - 2) / 2.0
                 shapes += [marginal] * len(pairs)
                 sizes += [0] * len(pairs)
         indices, names, parts = [], [], []
@@ -270,12 +359,12 @@ class _Theta:
         first = sds[np.array([self._sd_position[level, a] for level, a, _ in names])]
         second = sds[np.array([self._sd_position[level, b] for level, _, b in names])]
         self._add(indices, correlations * first * second)
-        if table.flat_covariances:
+        if any(flat):
             # Uniform over covariances, sampled as correlations: d cov = sd_i sd_j d r.
             # LKJ(1) is uniform over correlation matrices, so nothing else is needed. A correlation
             # with a prior of its own, behind these, has that prior and no other.
-            flat = len(unit)
-            pm.Potential("flat_covariances", pt.sum(pt.log(first[:flat] * second[:flat])))
+            at = np.flatnonzero(flat)
+            pm.Potential("flat_covariances", pt.sum(pt.log(first[at] * second[at])))
 
 
 def _blockwise(partials: Any, sizes: list[int]) -> Any:

@@ -13,6 +13,7 @@ import pytensor.tensor as pt
 
 from bmsem.errors import ModelError, did_you_mean
 from bmsem.priors import ParameterPrior, PriorTable
+from bmsem.priors.support import natural_range, support
 from bmsem.spec import Prior
 from bmsem.structure import FreeParameter
 
@@ -35,7 +36,8 @@ def prior_groups(table: PriorTable) -> list[list[ParameterPrior]]:
         if _grouped(row):
             assert isinstance(row.prior, Prior)
             words = tuple(k for k, _ in row.prior.arguments)
-            key = (row.parameter.kind, row.on, row.prior.distribution, words, row.source == "given")
+            key = (row.parameter.kind, row.on, row.prior.distribution, words, row.source == "given",
+                   cut_off(row))  # fmt: skip
         groups.setdefault(key, []).append(row)
     return list(groups.values())
 
@@ -53,11 +55,13 @@ def group_name(rows: list[ParameterPrior], taken: set[str]) -> str:
     otherwise the kind with the distribution.
     """
     first = rows[0]
-    kind = "sds" if first.on == "sd" else PLURALS[first.parameter.kind]
+    own = {"sd": "sds", "icc": "iccs", "r_square": "r_squares"}
+    kind = own.get(first.on, PLURALS[first.parameter.kind])
     if _grouped(first) and first.source != "given":
         name = kind
     elif len(rows) == 1:
-        name = f"sd({first.parameter.name})" if first.on == "sd" else first.parameter.name
+        name = first.parameter.name
+        name = f"{first.on}({name})" if first.on in ("sd", "icc", "r_square") else name
     else:
         name = f"{kind}_{first.prior.distribution}"  # type: ignore[union-attr]
     found, i = name, 2
@@ -101,48 +105,40 @@ def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data:
     dim = f"{name}_dim"
     model.add_coord(dim, [r.parameter.name for r in rows])
     options: dict[str, Any] = {"dims": dim}
-    if first.lower is not None or first.upper is not None or _may_be_negative(first):
-        options["default_transform"] = pm.distributions.transforms.Interval(*_range(first))
-    positional: list[Any] = []
+    takes = _arguments(distribution)
     named: dict[str, Any] = {}
     for i, (word, _) in enumerate(prior.arguments):
         values = [r.prior.arguments[i][1] for r in rows if isinstance(r.prior, Prior)]
-        shared = data.slice(np.array(values))
-        if word:
-            named[word] = shared
-        else:
-            positional.append(shared)
+        # By name: some classes take the later ones no other way.
+        named[word or takes[i]] = data.slice(np.array(values))
+    low, high = cut_off(first)
     try:
-        return distribution(name, *positional, **named, **options)
-    except (TypeError, ValueError) as error:
+        if low is None and high is None:
+            return distribution(name, **named, **options)
+        if not first.proper:
+            interval = pm.distributions.transforms.Interval(low, high)
+            return distribution(name, **named, **options, default_transform=interval)
+        base = distribution.dist(**named, shape=len(rows))
+        return pm.Truncated(name, base, lower=low, upper=high, **options)
+    except (TypeError, ValueError, NotImplementedError) as error:
         raise ModelError(f"The prior {prior} of {first.parameter.name}: {error}") from error
 
 
-# Distributions of positive numbers; any other prior on a variance is cut off at zero.
-_POSITIVE = (
-    "HalfNormal", "HalfCauchy", "HalfStudentT", "HalfFlat", "Gamma", "InverseGamma", "Exponential",
-    "LogNormal", "Weibull", "ChiSquared", "Pareto", "Beta", "Kumaraswamy", "Rice", "Wald",
-)  # fmt: skip
-
-
-def _may_be_negative(row: ParameterPrior) -> bool:
-    assert isinstance(row.prior, Prior)
-    return row.parameter.kind == "variance" and row.prior.distribution not in _POSITIVE
-
-
-def _range(row: ParameterPrior) -> tuple[float | None, float | None]:
-    """Bounds in the units of the random variable: those of a variance, or of its root."""
-    lower, upper = row.lower, row.upper
-    if row.parameter.kind != "variance":
-        return lower, upper
-    if upper is not None and upper <= 0:
-        raise ModelError(
-            f"{row.parameter.name} is a variance; its upper bound {upper:g} excludes it."
-        )
-    lower = max(0.0, lower or 0.0)
+def cut_off(row: ParameterPrior) -> tuple[float | None, float | None]:
+    """Where a prior has to be cut off, in the units of the random variable."""
+    if not isinstance(row.prior, Prior):
+        return None, None
+    own, given = natural_range(row.parameter.kind, row.on), support(row.prior)
+    low, high = -math.inf, math.inf
+    if row.lower is not None:
+        low = row.lower
+    if row.upper is not None:
+        high = row.upper
     if row.on == "sd":
-        return math.sqrt(lower), None if upper is None else math.sqrt(upper)
-    return lower, upper
+        low, high = math.sqrt(max(low, 0.0)), math.sqrt(max(high, 0.0))
+    low, high = max(low, own[0]), min(high, own[1])
+    # A range that the distribution keeps by itself needs no cutting.
+    return (low if low > given[0] else None), (high if high < given[1] else None)
 
 
 def _distribution(prior: Prior, parameter: FreeParameter) -> Any:
@@ -160,11 +156,7 @@ def _distribution(prior: Prior, parameter: FreeParameter) -> Any:
             f"The prior of {parameter.name} names '{name}', which is not a distribution of PyMC. "
             f"{did_you_mean(name, known)}"
         )
-    takes = [
-        n
-        for n, p in inspect.signature(found.dist).parameters.items()
-        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    ]
+    takes = _arguments(found)
     wrong = [word for word, _ in prior.arguments if word and word not in takes]
     if wrong or len(prior.arguments) > len(takes):
         what = f"'{wrong[0]}'" if wrong else f"{len(prior.arguments)} arguments"
@@ -173,3 +165,12 @@ def _distribution(prior: Prior, parameter: FreeParameter) -> Any:
             f"It takes: {', '.join(takes)}."
         )
     return found
+
+
+def _arguments(distribution: Any) -> list[str]:
+    """The names of a distribution's arguments, in their order."""
+    return [
+        n
+        for n, p in inspect.signature(distribution.dist).parameters.items()
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
 
 from bmsem.errors import ModelSyntaxError, Place, did_you_mean
 from bmsem.expressions import parse_expression
 from bmsem.language.operators import nothing
 from bmsem.language.prior_text import parse_prior
-from bmsem.language.terms import Term, TermReader
+from bmsem.language.targets import read_target
 from bmsem.language.tokens import Token
-from bmsem.spec import Level, Prior, Transform
+from bmsem.spec import Prior, Transform
+from bmsem.spec.targets import Target
 
 _MEANS = ("grandmean", "groupmean")
 
@@ -84,21 +83,11 @@ def _closing(call: list[Token]) -> int:
     return -1
 
 
-@dataclass(frozen=True)
-class PriorLine:
-    """A line of a ``priors:`` block: a label, or a parameter by level, left side, operator, term."""
+def read_prior_line(tokens: list[Token]) -> tuple[Target, Prior, Place]:
+    """``label ~ Normal(0, 1)``, ``between: y ~ x ~ Normal(0, 1)``, ``icc(y) ~ Beta(2, 18)``.
 
-    prior: Prior
-    place: Place
-    label: str | None = None
-    level: Level = None
-    lhs: str = ""
-    op: str = ""
-    term: Term | None = None
-
-
-def read_prior_line(tokens: list[Token]) -> PriorLine:
-    """``label ~ Normal(0, 1)`` or ``between: y ~ x ~ Normal(0, 1)``, ``sd(y)``, ``cor(x, y)``."""
+    What has the prior, the prior, and where the first stands.
+    """
     depth, last = 0, -1
     for i, token in enumerate(tokens):
         depth += token.is_op("(") - token.is_op(")")
@@ -113,32 +102,7 @@ def read_prior_line(tokens: list[Token]) -> PriorLine:
             "it last.",
         )  # fmt: skip
     prior = parse_prior(*text_of(distribution, tokens[last]))
-    target = tokens[:last]
-    place = span(target)
-    level: Level = None
-    if len(target) > 2 and target[1].is_op(":"):
-        level = _level(target[0])
-        target = target[2:]
-    first = target[0]
-    if len(target) == 1 and first.kind == "name" and level is None:
-        return PriorLine(prior, place, label=first.value)
-    if first.is_word("sd", "cor") and len(target) > 1 and target[1].is_op("("):
-        names = _names(target)
-        on: Literal["sd", "correlation"] = "sd" if first.is_word("sd") else "correlation"
-        other = names[-1]
-        return PriorLine(
-            replace(prior, on=on), place, None, level, names[0].value, "~~",
-            Term(other.value, other.place),
-        )  # fmt: skip
-    if len(target) > 2 and first.kind == "name" and target[1].is_op("~", "~~", "=~"):
-        end = Place(place.text, place.end - 1, place.end, place.source)
-        terms = TermReader(target[2:], end).terms()
-        if len(terms) == 1 and not terms[0].settings and terms[0].slope is None:
-            return PriorLine(prior, place, None, level, first.value, target[1].value, terms[0])
-    raise ModelSyntaxError(
-        "this is not a label or a parameter", place,
-        expected="a label, 'y ~ x', 'y ~~ y', 'f =~ y', 'y ~ 1', 'sd(y)' or 'cor(x, y)'",
-    )  # fmt: skip
+    return read_target(tokens[:last]), prior, span(tokens[:last])
 
 
 def read_standard(tokens: list[Token]) -> tuple[str, float, Place]:
@@ -164,30 +128,3 @@ def read_standard(tokens: list[Token]) -> tuple[str, float, Place]:
         )  # fmt: skip
     name, where = text_of(tokens[:at], tokens[at])
     return " ".join(name.split()).replace("- >", "->"), value, where
-
-
-def _level(token: Token) -> Level:
-    if token.is_word("within"):
-        return "within"
-    if token.is_word("between"):
-        return "between"
-    raise ModelSyntaxError(
-        f"unknown level '{token.value}'", token.place,
-        hint=did_you_mean(token.value, ["within", "between"]),
-    )  # fmt: skip
-
-
-def _names(call: list[Token]) -> list[Token]:
-    """The names in the brackets of ``sd(y)`` or ``cor(x, y)``."""
-    inside = call[2:-1]
-    names = [t for t in inside if t.kind == "name"]
-    wanted = 1 if call[0].is_word("sd") else 2
-    commas = [t for t in inside if t.is_op(",")]
-    if len(names) != wanted or len(commas) != wanted - 1 or len(inside) != 2 * wanted - 1:
-        raise ModelSyntaxError(
-            f"{call[0].value}(…) takes {'one variable' if wanted == 1 else 'two variables'}",
-            span(call), expected="sd(y)" if wanted == 1 else "cor(x, y)",
-        )  # fmt: skip
-    if wanted == 2 and names[0].value == names[1].value:
-        raise ModelSyntaxError("cor(…) takes two different variables", names[1].place)
-    return names

@@ -252,13 +252,7 @@ class _Reader:
             self.builder.declare("between", [made.name], left[0].place)
 
     def prior(self, tokens: list[Token]) -> None:
-        line = read_prior_line(tokens)
-        if line.term is None:
-            self.builder.prior(line.label or "", line.prior, line.place)
-            return
-        rhs = "" if line.term.constant else self.name_of(line.term)
-        op = "~1" if line.term.constant else line.op
-        self.builder.prior((line.level, line.lhs, op, rhs), line.prior, line.place)
+        self.builder.prior(*read_prior_line(tokens))
 
     def definition(self, left: list[Token], op: Token, right: list[Token]) -> None:
         if not left:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, cast
+from typing import cast
 
 from bmsem.errors import ModelSyntaxError, Place
-from bmsem.spec import Prior
+from bmsem.spec import On, Prior
 
 _PRIOR = re.compile(
-    r"\s*(?:(?P<on>sd|correlation|parameter)\s*~\s*)?(?P<name>[A-Za-z_]\w*)\s*"
+    r"\s*(?:(?P<on>sd|correlation|icc|r_square|parameter)"
+    r"(?:\s+of\s+(?P<total>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+))?\s*~\s*)?(?P<name>[A-Za-z_]\w*)\s*"
     r"\((?P<arguments>[^()]*)\)\s*"
 )
 _ARGUMENT = re.compile(
@@ -27,7 +28,10 @@ def parse_prior(text: str, place: Place | None = None) -> Prior:
     ----------
     text
         The prior. ``sd ~`` in front makes it the prior of the square root of a variance,
-        ``correlation ~`` that of a covariance's correlation.
+        ``correlation ~`` that of a covariance's correlation, ``icc ~`` that of the intraclass
+        correlation of which a between variance is part, ``r_square ~`` (``r_square of 40 ~``) that of
+        the R-square that a residual variance leaves. ``LKJ(eta)`` and ``InverseWishart(S, d)`` are
+        priors of a whole correlation or covariance matrix, given to its elements.
     place
         Where it stands in a larger text, for error messages; ``place.start`` is the offset of
         ``text[0]``.
@@ -76,5 +80,36 @@ def parse_prior(text: str, place: Place | None = None) -> Prior:
                 Place(where.text, start, end, where.source),
             )
         arguments.append((word, float(argument["number"])))
-    on = cast(Literal["parameter", "sd", "correlation"], match["on"] or "parameter")
-    return Prior(match["name"], tuple(arguments), on)
+    on = cast(On, match["on"] or "parameter")
+    total = float(match["total"]) if match["total"] else None
+    if total is not None and on != "r_square":
+        raise ModelSyntaxError("only an r_square is a share 'of' a total", where)
+    name = {"IW": "InverseWishart"}.get(match["name"], match["name"])
+    if name in _MATRICES:
+        arguments = _matrix_arguments(name, arguments, where)
+        on = "correlation" if name == "LKJ" else on
+    return Prior(name, tuple(arguments), on, total)
+
+
+# The arguments of priors of whole matrices, which PyMC knows in another form.
+_MATRICES = {"LKJ": ("eta",), "InverseWishart": ("S", "d")}
+
+
+def _matrix_arguments(
+    name: str, given: list[tuple[str, float]], place: Place
+) -> list[tuple[str, float]]:
+    wanted = _MATRICES[name]
+    words = [word or wanted[min(i, len(wanted) - 1)] for i, (word, _) in enumerate(given)]
+    if sorted(words) != sorted(wanted):
+        raise ModelSyntaxError(
+            f"{name} takes {len(wanted)} number{'s' if len(wanted) > 1 else ''}", place,
+            expected=f"{name}({', '.join(wanted)})",
+            hint="The diagonal element of a scale matrix is S, the degrees of freedom d."
+            if name == "InverseWishart" else None,
+        )  # fmt: skip
+    values = dict(zip(words, (v for _, v in given), strict=True))
+    if name == "LKJ" and not values["eta"] > 0:
+        raise ModelSyntaxError(
+            f"LKJ({values['eta']:g}) is no distribution", place, expected="a shape above zero"
+        )
+    return [(word, values[word]) for word in wanted]

@@ -21,16 +21,42 @@ class CovarianceBlock:
     full
         Whether every pair is free and may be given an LKJ prior; otherwise each correlation has a
         prior of its own, and points where the matrix is not positive definite are rejected.
+    lkj
+        The shape of the LKJ prior.
+    flat
+        Whether the density is uniform over covariance matrices rather than correlation matrices.
+    wishart
+        The inverse-Wishart prior of the block's covariance matrix, which then is no LKJ's.
     """
 
     level: Level
     variables: tuple[str, ...]
     pairs: tuple[tuple[int, int, int], ...]
     full: bool
+    lkj: float = 1.0
+    flat: bool = False
+    wishart: Wishart | None = None
 
     @property
     def size(self) -> int:
         return len(self.variables)
+
+
+@dataclass(frozen=True)
+class Wishart:
+    """An inverse-Wishart prior: density proportional to |X|^-(d + p + 1)/2 exp(-tr(S X^-1) / 2).
+
+    ``scale`` is S by rows, in the order of the block's variables; ``variances`` are the indices of
+    the block's variances among the parameters, in the same order.
+    """
+
+    scale: tuple[tuple[float, ...], ...]
+    freedom: float
+    variances: tuple[int, ...]
+
+    def __str__(self) -> str:
+        size = len(self.scale)
+        return f"inverse-Wishart(S, {self.freedom:g}), {size} x {size}"
 
 
 def covariance_blocks(
@@ -39,7 +65,8 @@ def covariance_blocks(
     """Connected components of the free covariances of each level.
 
     ``apart`` are covariances that are sampled on their own: those with a prior of their own, and
-    those that share a label with another row. They make a block that holds them sparse.
+    those that share a label with another row. They make a block that holds them sparse. The priors
+    of the matrices are put in by `bmsem.priors.matrices`.
     """
     edges: dict[Level, dict[frozenset[str], FreeParameter]] = {}
     for parameter in parameters:

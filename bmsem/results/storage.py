@@ -17,6 +17,7 @@ from bmsem.data.statistics import ClusterStatistics
 from bmsem.errors import DataError, ModelWarning
 from bmsem.language import parse_formula, write_formula
 from bmsem.priors import PriorTable, prior_table
+from bmsem.priors.matrices import matrix_elements
 from bmsem.results.draws import GROUPS, group_of
 from bmsem.results.fit import Fit
 from bmsem.spec import Prior
@@ -143,16 +144,23 @@ def _prior_record(table: PriorTable | None) -> dict[str, Any] | None:
         if not isinstance(row.prior, Prior):
             return None
         prior = row.prior
-        found[row.parameter.full_name] = [prior.distribution, prior.arguments, prior.on]
+        found[row.parameter.full_name] = _record(prior)
+    names = {row.parameter.index: row.parameter.full_name for row in table.rows}
+    for index, prior in matrix_elements(table).items():
+        found[names[index]] = _record(prior)
     return {"preset": table.preset, "priors": found}
+
+
+def _record(prior: Prior) -> list[Any]:
+    return [prior.distribution, prior.arguments, prior.on, prior.total]
 
 
 def _read_priors(record: dict[str, Any] | None, bound: BoundModel) -> PriorTable | None:
     if record is None:
         return None
     given: dict[str, Any] = {"preset": record["preset"]}
-    for name, (distribution, arguments, on) in record["priors"].items():
-        given[name] = Prior(distribution, tuple((k, v) for k, v in arguments), on)
+    for name, (distribution, arguments, *rest) in record["priors"].items():
+        given[name] = Prior(distribution, tuple((k, v) for k, v in arguments), *rest)
     with warnings.catch_warnings():
         # What there was to say was said when the model was fitted.
         warnings.simplefilter("ignore", ModelWarning)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bmsem.data import BoundModel
 from bmsem.errors import Interrupted, ModelError, SamplingError, did_you_mean
 from bmsem.graph import Graph, build_graph
+from bmsem.graph.variables import cut_off
 from bmsem.likelihood import cluster_call, kernel
 from bmsem.likelihood.cluster_inputs import cluster_value_and_gradient
 from bmsem.likelihood.evaluate import draw_intercepts, log_likelihood
@@ -396,7 +397,7 @@ def shape_key(graph: Graph, table: PriorTable) -> object | None:
         family = row.prior.distribution if row.prior else None
         rows.append(
             (row.parameter.kind, row.role, family, words, row.on, row.source, str(row.expression),
-             row.lower, row.upper, row.parameter.name if row.expression else "")
+             cut_off(row), row.reference[0], row.parameter.name if row.expression else "")
         )  # fmt: skip
     names = tuple(p.parameter.name for p in table.rows) if table.role("determined") else ()
     return (
@@ -407,6 +408,5 @@ def shape_key(graph: Graph, table: PriorTable) -> object | None:
         tuple((v.indices, v.scale, v.sizes) for v in graph.variables),
         graph.plan.needed,
         tuple(graph.inputs.order),
-        tuple(b.pairs for b in table.blocks),
-        table.flat_covariances,
+        tuple((b.pairs, b.flat, b.wishart) for b in table.blocks),
     )

@@ -14,6 +14,7 @@ from bmsem.data import BoundModel
 from bmsem.errors import SamplingError
 from bmsem.graph import Graph, GraphVariable
 from bmsem.graph.correlations import partial_correlations
+from bmsem.graph.inverse_wishart import bartlett_coordinates
 from bmsem.moments import implied_moments
 from bmsem.priors import PriorTable
 from bmsem.structure import FreeParameter, kind_of
@@ -142,6 +143,7 @@ def initial_point(
         centres.append(_unconstrain(graph.model, rv, natural, any(s is not None for s in starts)))
         # A transformed variable is on a scale of its own: logarithms, log odds.
         transformed = graph.model.rvs_to_transforms[rv] is not None
+        transformed |= variable.scale.startswith("bartlett")
         widths.append(np.full(len(starts), 0.3) if transformed else _jitter(variable, bound))
     centre, width = np.concatenate(centres), np.concatenate(widths)
 
@@ -176,6 +178,14 @@ def _natural(variable: GraphVariable, values: Array, bound: BoundModel) -> Array
     own = values[list(variable.indices)]
     if variable.scale == "sd":
         return np.sqrt(own)
+    if variable.scale in ("icc", "r_square"):
+        other = np.array([values[i] if i >= 0 else v for i, v in variable.references])
+        if variable.scale == "icc":
+            return own / (own + other)
+        # A start outside of what the prior allows is replaced by the prior's own.
+        return 1.0 - own / other
+    if variable.scale.startswith("bartlett"):
+        return _bartlett(variable, values, bound)
     if variable.scale in ("correlation", "unit"):
         parameters = [bound.structure.parameters[i] for i in variable.indices]
         correlations = np.array([_correlation(p, values, bound) for p in parameters])
@@ -183,6 +193,16 @@ def _natural(variable: GraphVariable, values: Array, bound: BoundModel) -> Array
             return correlations
         return 0.5 * (1.0 + _partials(correlations, variable.sizes))
     return own
+
+
+def _bartlett(variable: GraphVariable, values: Array, bound: BoundModel) -> Array:
+    rows = [bound.structure.parameters[i].rows[0] for i in variable.indices]
+    names = sorted({n for r in rows for n in (r.lhs, r.rhs)})
+    structure = bound.structure.level(rows[0].level)
+    _, psi, _ = structure.matrices(values)
+    at = [structure.variables.index(n) for n in names]
+    diagonal, below = bartlett_coordinates(psi[np.ix_(at, at)], np.array(variable.factor))
+    return diagonal if variable.scale == "bartlett_diagonal" else below
 
 
 def _correlation(parameter: FreeParameter, values: Array, bound: BoundModel) -> float:

@@ -8,11 +8,13 @@ from bmsem.spec.table import (
     Interaction,
     Level,
     ModelSpec,
+    On,
     Parameter,
     Prior,
     RandomSlope,
     Transform,
 )
+from bmsem.spec.targets import Target
 
 __all__ = [
     "Constraint",
@@ -20,11 +22,13 @@ __all__ = [
     "Interaction",
     "Level",
     "ModelSpec",
+    "On",
     "Parameter",
     "Prior",
     "RandomSlope",
     "StatementBuilder",
     "Statements",
+    "Target",
     "Transform",
     "complete",
 ]

@@ -14,8 +14,9 @@ from itertools import combinations
 from typing import Any, NoReturn
 
 from bmsem.errors import ModelError, ModelSyntaxError, Place, did_you_mean
-from bmsem.spec.statements import Statement, Statements
+from bmsem.spec.statements import PriorStatement, Statement, Statements
 from bmsem.spec.table import Level, ModelSpec, Parameter
+from bmsem.spec.targets import matrix_element, prior_on
 
 Key = tuple[Level, str, str, str]
 
@@ -333,32 +334,38 @@ class _Table:
                 self._add(level, slope.name, "~1")
 
     def priors(self) -> None:
-        """Attach the priors that were given apart from their parameter."""
-        for statement in self.statements.priors:
-            target = statement.target
-            if isinstance(target, str):
-                rows = [r for r in self.rows.values() if r.label == target]
-            else:
-                wanted = Parameter(*target).key
-                rows = [r for r in self.rows.values() if r.key == wanted]
-            if not rows:
-                names = [r.label for r in self.rows.values() if r.label]
-                shown = target if isinstance(target, str) else Parameter(*target).full_name
-                message = f"a prior is given to '{shown}', which is not a parameter of the model"
-                hint = did_you_mean(shown, [*names, *(r.full_name for r in self.rows.values())])
-                if statement.place is not None:
-                    raise ModelSyntaxError(message, statement.place, hint=hint)
-                raise ModelError(f"{message}. {hint}")
-            for row in rows:
-                if row.prior not in (None, statement.prior):
+        """Attach the priors that were given apart from their parameter; groups' priors come last."""
+        written = tuple(self.rows.values())
+        own = [s for s in self.statements.priors if not s.target.is_group(written)]
+        groups = [s for s in self.statements.priors if s.target.is_group(written)]
+        for statement in own:
+            prior = prior_on(statement.target, statement.prior)
+            for row in self._meant(statement):
+                if row.prior not in (None, prior):
                     message = (
-                        f"{row.full_name} is given two different priors: {row.prior} and "
-                        f"{statement.prior}"
+                        f"{row.full_name} is given two different priors: {row.prior} and {prior}"
                     )
                     if statement.place is not None:
                         raise ModelSyntaxError(message, statement.place, hint="Keep one of them.")
                     raise ModelError(f"{message}. Keep one of them.")
-                self.rows[row.key] = replace(row, prior=statement.prior)
+                self.rows[row.key] = replace(row, prior=prior)
+        # The later of two groups goes before the earlier one, as in a mapping.
+        for statement in reversed(groups):
+            prior = prior_on(statement.target, statement.prior)
+            for row in self._meant(statement):
+                if row.prior is None and row.fixed is None:
+                    self.rows[row.key] = replace(row, prior=matrix_element(prior, row))
+
+    def _meant(self, statement: PriorStatement) -> list[Parameter]:
+        try:
+            return statement.target.find(self.rows.values())
+        except ModelError as error:
+            if statement.place is None:
+                raise
+            message, _, hint = str(error).partition(". ")
+            raise ModelSyntaxError(
+                f"a prior is given to {message}", statement.place, hint=hint or None
+            ) from None
 
     def ordered(self) -> list[Parameter]:
         """By level, and in a level as Mplus prints: BY, ON, WITH, intercepts, variances."""

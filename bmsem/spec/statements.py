@@ -18,6 +18,7 @@ from bmsem.spec.table import (
     RandomSlope,
     Transform,
 )
+from bmsem.spec.targets import Target
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Statement:
 
 @dataclass(frozen=True)
 class PriorStatement:
-    """A prior given apart from the parameter: ``target`` is a label or a parameter's key."""
+    """A prior given apart from the parameter, to a label, a row, or a group."""
 
-    target: str | tuple[Level, str, str, str]
+    target: Target
     prior: Prior
     place: Place | None = None
 
@@ -168,11 +169,11 @@ class StatementBuilder:
 
     def prior(
         self,
-        target: str | tuple[Level, str, str, str],
+        target: Target,
         prior: Prior,
         place: Place | None = None,
     ) -> None:
-        """Give a prior to a label or to a parameter by its key."""
+        """Give a prior to a label, a row or a group."""
         self._priors.append(PriorStatement(target, prior, place))
 
     def standard(self, name: str, value: float, place: Place | None = None) -> None:

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 Level = Literal["within", "between"] | None
 """``None`` is the one level of a model without clusters."""
 
+On = Literal["parameter", "sd", "correlation", "icc", "r_square"]
+"""The quantity that has a prior."""
+
 LEVELS: tuple[Level, ...] = ("within", "between", None)
 OPERATORS = ("=~", "~", "~~", "~1")
+MATRIX_PRIORS = ("LKJ", "InverseWishart")
 
 
 @dataclass(frozen=True)
@@ -29,18 +33,32 @@ class Prior:
         Positional and named arguments: ``(("", 0.0), ("", 1.0))`` or ``(("mu", 0.0), …)``.
     on
         The quantity that has the distribution: the ``"parameter"`` as the table has it (a variance
-        for ``y ~~ y``, a covariance for ``x ~~ y``), the ``"sd"`` of a variance, or the
-        ``"correlation"`` of a covariance.
+        for ``y ~~ y``, a covariance for ``x ~~ y``), the ``"sd"`` of a variance, the
+        ``"correlation"`` of a covariance, or what a variance follows from: the ``"icc"``, a between
+        variance's share of the variance of both levels, or the ``"r_square"``, what a residual
+        variance leaves of ``total``.
+    total
+        The variance that an R-square is a share of; ``None`` takes it from the data.
     """
 
     distribution: str
     arguments: tuple[tuple[str, float], ...] = ()
-    on: Literal["parameter", "sd", "correlation"] = "parameter"
+    on: On = "parameter"
+    total: float | None = None
 
     def __str__(self) -> str:
         parts = [f"{k} = {_number(v)}" if k else _number(v) for k, v in self.arguments]
         text = f"{self.distribution}({', '.join(parts)})"
-        return text if self.on == "parameter" else f"{self.on} ~ {text}"
+        if self.on == "parameter":
+            return text
+        of = "" if self.total is None else f" of {_number(self.total)}"
+        return f"{self.on}{of} ~ {text}"
+
+    @property
+    def of_matrix(self) -> bool:
+        """Whether this is a prior of a whole correlation or covariance matrix, of which it is told
+        for one element."""
+        return self.distribution in MATRIX_PRIORS
 
 
 @dataclass(frozen=True)

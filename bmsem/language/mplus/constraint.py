@@ -8,7 +8,7 @@ from bmsem.errors import ModelSyntaxError, did_you_mean
 from bmsem.expressions import Expression, parse_expression
 from bmsem.language.mplus.commands import Command, Statement, Word, expand
 from bmsem.language.mplus.input import Indirect
-from bmsem.spec import Constraint, Prior, StatementBuilder
+from bmsem.spec import Constraint, Prior, StatementBuilder, Target
 
 
 def read_constraints(command: Command, builder: StatementBuilder, labels: dict[str, str]) -> None:
@@ -115,7 +115,12 @@ def _define(
 
 
 def read_priors(command: Command, builder: StatementBuilder, labels: dict[str, str]) -> None:
-    """``p1-p3 ~ N(0, 1);``: Mplus's normal has a variance, PyMC's a standard deviation."""
+    """``p1-p3 ~ N(0, 1);``: Mplus's normal has a variance, PyMC's a standard deviation.
+
+    IW(S, d) is given to every variance and covariance of a matrix, with its element of the scale
+    matrix; LKJ, which Mplus has not, to every covariance. D(a, b), Mplus's prior of the proportions
+    of two classes, is Beta(a, b): the parameter must lie between 0 and 1.
+    """
     for statement in command.statements:
         words = statement.words
         at = next((i for i, w in enumerate(words) if w.is_op("~")), None)
@@ -131,7 +136,7 @@ def read_priors(command: Command, builder: StatementBuilder, labels: dict[str, s
                     f"a prior is given to '{name}', which is not a label of MODEL", word.place,
                     hint=did_you_mean(name, labels.values()),
                 )  # fmt: skip
-            builder.prior(label, prior, word.place)
+            builder.prior(Target(name=label), prior, word.place)
 
 
 def _prior(words: tuple[Word, ...], statement: Statement) -> Prior:
@@ -153,15 +158,12 @@ def _prior(words: tuple[Word, ...], statement: Statement) -> Prior:
         elif not word.is_op(","):
             raise ModelSyntaxError(f"unexpected '{word.value}' in a prior", word.place)
     name = words[0].upper
-    if name in ("IW", "D"):
-        raise ModelSyntaxError(
-            f"{name} priors cannot be set yet: {statement.text}", words[0].place,
-            hint="Without it a covariance matrix has a uniform prior, Mplus's default.",
-        )  # fmt: skip
-    if len(values) != 2 or name not in ("N", "LN", "IG", "G", "U"):
+    if name == "LKJ" and len(values) == 1 and 0 < values[0] < math.inf:
+        return Prior("LKJ", (("eta", values[0]),), "correlation")
+    if len(values) != 2 or name not in ("N", "LN", "IG", "G", "U", "IW", "D"):
         raise ModelSyntaxError(
             f"unknown prior: {statement.text}", words[0].place,
-            expected="N, LN, IG, G or U with two numbers",
+            expected="N, LN, IG, G, U, IW or D with two numbers, or LKJ with one above zero",
         )  # fmt: skip
     a, b = values
     if name == "N" and math.isinf(b):
@@ -170,8 +172,12 @@ def _prior(words: tuple[Word, ...], statement: Statement) -> Prior:
         return Prior("HalfFlat")
     if name == "U" and math.isinf(a) and math.isinf(b):
         return Prior("Flat")
+    if name == "IW" and math.isfinite(a) and math.isfinite(b):
+        # What a matrix of its size makes of it is checked when the matrix is known.
+        return Prior("InverseWishart", (("S", a), ("d", b)))
     proper = {
         "N": b > 0, "LN": b > 0, "IG": a > 0 and b > 0, "G": a > 0 and b > 0, "U": a < b,
+        "IW": False, "D": a > 0 and b > 0,
     }[name] and math.isfinite(a) and math.isfinite(b)  # fmt: skip
     if not proper:
         raise ModelSyntaxError(
@@ -187,6 +193,9 @@ def _prior(words: tuple[Word, ...], statement: Statement) -> Prior:
             return Prior("InverseGamma", (("alpha", a), ("beta", b)))
         case "G":
             return Prior("Gamma", (("alpha", a), ("beta", b)))
+        case "D":
+            # Of two proportions that sum to one.
+            return Prior("Beta", (("alpha", a), ("beta", b)))
         case _:
             return Prior("Uniform", (("lower", a), ("upper", b)))
 

@@ -1,0 +1,372 @@
+"""Priors on every quantity, written in every way, mean what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+from models_and_designs import make_data
+from scipy import stats
+
+import bmsem
+from bmsem.graph.prior_draws import log_prior, prior_draws
+from bmsem.language.mplus import parse_mplus
+from bmsem.priors import prior_table
+
+LEVELS = """
+level: within
+  y1 ~ a*y2
+  y2 ~~ y3
+level: between
+  y1 ~ b*y2
+  y2 ~~ y3
+"""
+SEED = 20
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return make_data([4, 6, 3, 5, 8, 2] * 6)
+
+
+def table(frame, text=LEVELS, priors="weak", cluster="cluster"):
+    return prior_table(bmsem.model(text).bind(frame, cluster=cluster), priors)
+
+
+def shown(found):
+    rows = found.to_frame()
+    return dict(zip((rows["level"] + ": " + rows["parameter"]).str.removeprefix(": "), rows["prior"],
+                    strict=True))  # fmt: skip
+
+
+def draws_of(frame, priors, text=LEVELS, count=4000, cluster="cluster"):
+    bound = bmsem.model(text).bind(frame, cluster=cluster)
+    found = prior_draws(bound, prior_table(bound, priors), count, SEED)
+    return {r.full_name: found[:, p.index] for p in bound.structure.parameters for r in p.rows}
+
+
+def uniform(values, distribution):
+    """Kolmogorov-Smirnov p of draws against a distribution of scipy."""
+    return stats.kstest(values, distribution.cdf).pvalue
+
+
+WAYS = [
+    ("a", "Normal(1, 2)", "within: y1 ~ y2", "Normal(1, 2)"),
+    ("between: y1 ~ y2", "StudentT(4, 0, 1)", "between: y1 ~ y2", "StudentT(4, 0, 1)"),
+    ("between: sd(y1)", "HalfNormal(2)", "between: y1 ~~ y1", "sd ~ HalfNormal(2)"),
+    ("between: y1 ~~ y1", "InverseGamma(3, 2)", "between: y1 ~~ y1", "InverseGamma(3, 2)"),
+    ("icc(y1)", "Beta(2, 18)", "between: y1 ~~ y1",
+     "icc ~ Beta(2, 18); variance = (within: y1 ~~ y1) icc / (1 - icc)"),
+    ("between: rsquare(y1, 40)", "Beta(2, 6)", "between: y1 ~~ y1",
+     "r_square of 40 ~ Beta(2, 6); variance = 40 (1 - r_square)"),
+    ("between: cor(y3, y2)", "Uniform(-0.5, 0.9)", "between: y2 ~~ y3",
+     "correlation ~ Uniform(-0.5, 0.9)"),
+    ("between: correlations", "LKJ(4)", "between: y2 ~~ y3", "correlation ~ LKJ(4), 2 x 2"),
+    ("between: paths", "Normal(0, 3)", "between: y1 ~ y2", "Normal(0, 3)"),
+    ("between: sds", "HalfNormal(3)", "between: y2 ~~ y2", "sd ~ HalfNormal(3)"),
+    ("iccs", "Beta(1, 9)", "between: y3 ~~ y3",
+     "icc ~ Beta(1, 9); variance = (within: y3 ~~ y3) icc / (1 - icc)"),
+    ("between: matrices", "InverseWishart(2, 5)", "between: y2 ~~ y3",
+     "inverse-Wishart(S, 5), 2 x 2"),
+    ("within: y1 ~~ y1", "Normal(2, 4)", "within: y1 ~~ y1", "Normal(2, 4), cut off below 0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "prior", "row", "wanted"), WAYS)
+def test_a_prior_in_the_text_is_the_one_of_the_mapping(frame, target, prior, row, wanted):
+    if target == "between: matrices":
+        # y1 is in no matrix with more than itself: IW(2, 5) of one variance.
+        assert shown(table(frame, priors={target: prior}))["between: y1 ~~ y1"] == (
+            "InverseGamma(alpha = 2.5, beta = 1)"
+        )
+    by_mapping = shown(table(frame, priors={target: prior}))
+    by_text = shown(table(frame, f"{LEVELS}priors:\n {target} ~ {prior}"))
+    assert by_mapping[row] == by_text[row] == wanted
+    assert by_mapping == by_text
+
+
+def test_formula_text_reads_back(frame):
+    for target, prior, _, _ in WAYS:
+        spec = bmsem.model(f"{LEVELS}priors:\n {target} ~ {prior}").spec
+        assert bmsem.model(bmsem.model(spec).formula).spec == spec, target
+
+
+def test_a_parameters_own_prior_goes_before_a_groups(frame):
+    text = (
+        f"{LEVELS}priors:\n b ~ Normal(7, 1)\n paths ~ Normal(0, 3)\n within: paths ~ Normal(1, 2)"
+    )
+    found = shown(table(frame, text))
+    assert found["between: y1 ~ y2"] == "Normal(7, 1)"
+    assert found["within: y1 ~ y2"] == "Normal(1, 2)"
+    given = {"paths": "Normal(0, 3)", "b": "Normal(7, 1)", "within: paths": "Normal(1, 2)"}
+    assert shown(table(frame, priors=given)) == found
+
+
+def test_draws_follow_the_priors(frame):
+    """Each quantity's draws against its distribution, the parameters being in natural units."""
+    found = draws_of(
+        frame,
+        {
+            "a": "Normal(1, 2)",
+            "b": pm.StudentT.dist(4),
+            "icc(y1)": "Beta(2, 18)",
+            "within: rsquare(y1, 40)": "Beta(2, 6)",
+            "between: sd(y2)": "HalfNormal(2)",
+            "within: y3 ~~ y3": "Normal(1, 2)",
+            "between: y1 ~ 1": "StudentT(4, 1, 3)",
+            "between: cor(y2, y3)": "Uniform(-0.5, 0.9)",
+        },
+    )
+    within, between = found["within: y1 ~~ y1"], found["between: y1 ~~ y1"]
+    correlation = found["between: y2 ~~ y3"] / np.sqrt(
+        found["between: y2 ~~ y2"] * found["between: y3 ~~ y3"]
+    )
+    lkj = found["within: y2 ~~ y3"] / np.sqrt(found["within: y2 ~~ y2"] * found["within: y3 ~~ y3"])
+    checks = [
+        (found["within: y1 ~ y2"], stats.norm(1, 2)),
+        (found["between: y1 ~ y2"], stats.t(4)),
+        (found["between: y1 ~ 1"], stats.t(4, 1, 3)),
+        (between / (between + within), stats.beta(2, 18)),
+        (1 - within / 40, stats.beta(2, 6)),
+        (np.sqrt(found["between: y2 ~~ y2"]), stats.halfnorm(0, 2)),
+        (found["within: y3 ~~ y3"], stats.truncnorm(-0.5, np.inf, 1, 2)),
+        (correlation, stats.uniform(-0.5, 1.4)),
+        # LKJ(2) of a pair.
+        ((1 + lkj) / 2, stats.beta(2, 2)),
+    ]
+    assert min(uniform(*check) for check in checks) > 0.001
+
+
+SATURATED = "y1 ~~ y2 + y3\ny2 ~~ y3"
+
+
+def test_draws_of_matrices(frame):
+    """Marginals: the variances of an inverse-Wishart are inverse-gamma, LKJ's correlations beta."""
+    spec = f"{SATURATED}\npriors:\n matrices ~ InverseWishart(2, 6)"
+    found = draws_of(frame, "weak", spec, cluster=None)
+    for name in ("y1", "y2", "y3"):
+        # X_ii ~ IG((d - p + 1) / 2, S_ii / 2).
+        assert uniform(found[f"{name} ~~ {name}"], stats.invgamma(2.0, scale=1.0)) > 0.001
+    mean = np.mean(stats.invwishart(6, 2 * np.eye(3)).rvs(4000, random_state=1)[:, 0, 1] > 0)
+    assert np.mean(found["y1 ~~ y2"] > 0) == pytest.approx(mean, abs=0.05)
+    found = draws_of(frame, {"correlations": "LKJ(3)"}, SATURATED, cluster=None)
+    r = found["y1 ~~ y3"] / np.sqrt(found["y1 ~~ y1"] * found["y3 ~~ y3"])
+    assert uniform((1 + r) / 2, stats.beta(3.5, 3.5)) > 0.001
+
+
+def test_an_inverse_wishart_prior_with_a_scale_matrix(frame):
+    """Element by element as in an input file, against scipy's draws."""
+    scale = np.array([[2.0, 0.7, 0.1], [0.7, 1.0, 0.0], [0.1, 0.0, 3.0]])
+    names = ("y1", "y2", "y3")
+    labels = {(i, j): f"c{i}{j}" for i in range(3) for j in range(i + 1)}
+    text = "\n".join(f"{names[i]} ~~ {label}*{names[j]}" for (i, j), label in labels.items())
+    priors = "\n".join(f"{v} ~ IW({scale[k]}, 7)" for k, v in labels.items())
+    found = draws_of(frame, "weak", f"{text}\npriors:\n{priors}", cluster=None, count=6000)
+    wanted = stats.invwishart(7, scale).rvs(6000, random_state=2)
+    for i, j in labels:
+        assert stats.ks_2samp(found[f"{names[i]} ~~ {names[j]}"], wanted[:, i, j]).pvalue > 0.001
+
+
+def test_draws_keep_bounds_and_constraints(frame):
+    text = f"{LEVELS}b > 0.5\na == 2*b\npriors:\n b ~ Normal(0, 1)"
+    found = draws_of(frame, "weak", text)
+    assert found["between: y1 ~ y2"].min() > 0.5
+    assert found["within: y1 ~ y2"] == pytest.approx(2 * found["between: y1 ~ y2"])
+    truncated = stats.truncnorm(0.5, np.inf)
+    assert uniform(found["between: y1 ~ y2"], truncated) > 0.001
+
+
+def test_draws_of_sparse_matrices_are_covariance_matrices(frame):
+    text = "y1 ~~ y2 + 0*y3\ny2 ~~ y3"
+    found = draws_of(frame, {"correlations": "LKJ(1)"}, text, cluster=None)
+    r12 = found["y1 ~~ y2"] / np.sqrt(found["y1 ~~ y1"] * found["y2 ~~ y2"])
+    r23 = found["y2 ~~ y3"] / np.sqrt(found["y2 ~~ y2"] * found["y3 ~~ y3"])
+    assert (r12**2 + r23**2).max() < 1.0
+    # Beta(1.5, 1.5) on each in the unit disc.
+    random = np.random.default_rng(1)
+    pairs = 2 * random.beta(1.5, 1.5, (40_000, 2)) - 1
+    pairs = pairs[(pairs**2).sum(1) < 1]
+    assert stats.ks_2samp(r12, pairs[:, 0]).pvalue > 0.001
+
+
+def test_the_density_of_the_prior(frame):
+    """Against scipy, part by part."""
+    bound = bmsem.model(LEVELS).bind(frame, cluster="cluster")
+    given = {"preset": "blavaan", "icc(y1)": "Beta(2, 18)", "between: cor(y2, y3)": "Uniform(-1, 1)",
+             "within: correlations": "LKJ(3)", "b": "Normal(1, 2)",
+             "between: sd(y2)": "HalfNormal(2)"}  # fmt: skip
+    priors = prior_table(bound, given)
+    draws = prior_draws(bound, priors, 50, SEED)
+    at = {p.rows[0].full_name: draws[:, p.index] for p in bound.structure.parameters}
+    w, b = at["within: y1 ~~ y1"], at["between: y1 ~~ y1"]
+    r = at["within: y2 ~~ y3"] / np.sqrt(at["within: y2 ~~ y2"] * at["within: y3 ~~ y3"])
+    gamma = stats.gamma(1.0, scale=2.0)
+    wanted = (
+        stats.beta(2, 18).logpdf(b / (w + b))
+        - np.log(2.0)  # the correlation's uniform density
+        + 2.0 * np.log(1 - r**2)
+        + stats.norm(1, 2).logpdf(at["between: y1 ~ y2"])
+        + stats.norm(0, 10).logpdf(at["within: y1 ~ y2"])
+        + stats.halfnorm(0, 2).logpdf(np.sqrt(at["between: y2 ~~ y2"]))
+        + sum(stats.norm(0, 32).logpdf(at[f"between: y{i} ~ 1"]) for i in (1, 2, 3))
+        + sum(gamma.logpdf(np.sqrt(at[f"within: y{i} ~~ y{i}"])) for i in (1, 2, 3))
+        + gamma.logpdf(np.sqrt(at["between: y3 ~~ y3"]))
+    )
+    found = log_prior(bound, priors, draws).sum(axis=1)
+    assert found == pytest.approx(wanted, abs=1e-9)
+
+
+def test_the_density_of_matrices(frame):
+    text = f"{SATURATED}\npriors:\n matrices ~ InverseWishart(2, 6)\n intercepts ~ Normal(0, 1)"
+    bound = bmsem.model(text).bind(frame)
+    priors = prior_table(bound)
+    draws = prior_draws(bound, priors, 30, SEED)
+    _, psi, coefficients = bound.structure.between.matrices(draws)
+    wanted = [
+        stats.invwishart(6, 2 * np.eye(3)).logpdf(x) + stats.norm.logpdf(c[:, 0]).sum()
+        for x, c in zip(psi, coefficients, strict=True)
+    ]
+    difference = log_prior(bound, priors, draws).sum(axis=1) - wanted
+    assert difference == pytest.approx(difference[0], abs=1e-9)
+
+
+def posterior(frame, priors, text, cluster="cluster", **options):
+    settings = {"draws": 2000, "tune": 800, "chains": 2, "seed": 3, "progress": False} | options
+    return bmsem.model(text).fit(frame, cluster=cluster, priors=priors, **settings)
+
+
+ONE_WAY = "level: within\n y1 ~~ y1\nlevel: between\n y1 ~~ y1"
+
+
+def test_a_prior_on_an_icc_gives_the_posterior_of_the_between_variance(frame):
+    """Against importance weights on draws under another prior: p(icc) d icc / d variance."""
+    given = posterior(frame, {"icc(y1)": "Beta(3, 12)"}, ONE_WAY)
+    base = {"between: y1 ~~ y1": "Uniform(0, 60)"}
+    other = posterior(frame, base, ONE_WAY, draws=8000)
+    w, b = (other.draws(f"{level}: y1 ~~ y1").ravel() for level in ("within", "between"))
+    icc = b / (w + b)
+    weights = stats.beta(3, 12).pdf(icc) * w / (w + b) ** 2
+    wanted = np.average(icc, weights=weights)
+    found = given.draws("between: y1 ~~ y1") / (
+        given.draws("between: y1 ~~ y1") + given.draws("within: y1 ~~ y1")
+    )
+    assert found.mean() == pytest.approx(wanted, abs=0.008)
+    assert given.convergence.converged
+
+
+def test_a_prior_on_an_inverse_wishart_is_conjugate():
+    """Sigma given data with known means: IW(S + sum x x', d + n), here with intercepts fixed at 0."""
+    random = np.random.default_rng(4)
+    x = random.multivariate_normal([0, 0], [[1.0, 0.5], [0.5, 2.0]], size=25)
+    text = "u ~~ v\nu ~ 0*1\nv ~ 0*1\npriors:\n matrices ~ InverseWishart(2, 6)"
+    fit = posterior(pd.DataFrame(x, columns=["u", "v"]), None, text, None, draws=4000)
+    wanted = stats.invwishart(31, 2 * np.eye(2) + x.T @ x)
+    assert fit.draws("u ~~ v").mean() == pytest.approx(wanted.mean()[0, 1], rel=0.03)
+    variance = stats.invgamma(15, scale=wanted.scale[0, 0] / 2)
+    thin = fit.draws("u ~~ u").ravel()[::8]
+    assert uniform(thin, variance) > 0.001
+
+
+def test_saved_priors_are_the_same(frame, tmp_path):
+    text = f"{LEVELS}priors:\n icc(y1) ~ Beta(3, 12)\n correlations ~ LKJ(3)\n"
+    text += " within: rsquare(y1, 40) ~ Beta(2, 6)"
+    fit = posterior(frame, None, text, draws=20, tune=50)
+    fit.save(tmp_path / "fit.nc")
+    loaded = bmsem.load(tmp_path / "fit.nc")
+    assert shown(loaded.prior_table) == shown(fit.prior_table)
+    text = "y1 ~~ y2\npriors:\n matrices ~ InverseWishart(2, 6)"
+    fit = posterior(frame, "mplus", text, None, draws=20, tune=50)
+    fit.save(tmp_path / "fit.nc")
+    assert shown(bmsem.load(tmp_path / "fit.nc").prior_table) == shown(fit.prior_table)
+
+
+MPLUS = """
+DATA: FILE IS x.dat;
+VARIABLE: NAMES ARE y1 y2 y3; USEVARIABLES ARE y1 y2 y3;
+ANALYSIS: ESTIMATOR = BAYES;
+MODEL: y1 ON y2 (p1);
+  y2 WITH y3 (c);
+  y2 (v2); y3 (v3); y1 (v1);
+MODEL PRIORS:
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "row", "wanted"),
+    [
+        ("p1 ~ N(0, 4);", "y1 ~ y2", "Normal(mu = 0, sigma = 2)"),
+        ("p1 ~ U(-1, 5);", "y1 ~ y2", "Uniform(lower = -1, upper = 5)"),
+        ("v1 ~ IG(2, 3);", "y1 ~~ y1", "InverseGamma(alpha = 2, beta = 3)"),
+        ("v1 ~ G(2, 3);", "y1 ~~ y1", "Gamma(alpha = 2, beta = 3)"),
+        ("v1 ~ IW(3, 4);", "y1 ~~ y1", "InverseGamma(alpha = 2, beta = 1.5)"),
+        ("v1 ~ D(2, 3);", "y1 ~~ y1", "Beta(alpha = 2, beta = 3)"),
+        ("v2-v3 ~ IW(1, 4); c ~ IW(0, 4);", "y2 ~~ y3", "inverse-Wishart(S, 4), 2 x 2"),
+        ("v2 v3 c ~ IW(0, -3);", "y2 ~~ y3", "uniform over 2 x 2 covariance matrices"),
+        ("c ~ LKJ(3);", "y2 ~~ y3", "correlation ~ LKJ(3), 2 x 2"),
+    ],
+)
+def test_model_priors_of_an_input_file(frame, line, row, wanted):
+    spec = parse_mplus(MPLUS + line).spec
+    found = shown(prior_table(bmsem.model(spec).bind(frame), "mplus"))
+    assert {k.lower(): v for k, v in found.items()}[row] == wanted
+
+
+@pytest.mark.parametrize(
+    ("priors", "message"),
+    [
+        ({"within: y1 ~~ y1": "Uniform(-2, -1)"}, "excludes every value that the variance"),
+        ({"within: sd(y1)": "Uniform(-2, 0)"}, "excludes every value that the standard deviation"),
+        ({"icc(y1)": "Uniform(1, 3)"}, "excludes every value that the ICC"),
+        ({"between: cor(y2, y3)": "Uniform(2, 3)"}, "excludes every value that the correlation"),
+        ({"a": "Uniform(3, 1)"}, "has no values"),
+        ({"sd(y1)": "HalfNormal(1)"}, "stands at both levels: write 'within: sd"),
+        ({"bb": "Normal(0, 1)"}, "Did you mean 'b'"),
+        ({"icc(y9)": "Beta(1, 1)"}, "not a parameter of the model"),
+        ({"loadings": "Normal(0, 1)"}, "not a parameter of the model"),
+        ({"a": "LKJ(2)"}, "is a path"),
+        ({"between: y2 ~~ y2": "InverseWishart(1, 4)"}, "Give it to between: y2 ~~ y3"),
+        ({"between: matrices": "InverseWishart(1, 0.5)"}, "no probability distribution"),
+        ({"a": "InverseWishart(1, 4)"}, "is a path"),
+        ({"between: sd(y1)": bmsem.spec.Prior("Normal", (), "icc")}, "Name one of them"),
+    ],
+)
+def test_priors_that_cannot_be(frame, priors, message):
+    with pytest.raises(bmsem.ModelError, match=message):
+        table(frame, priors=priors)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("icc(y1) ~ Beta(2, 2)\n icc(y1) ~ Beta(3, 2)", "two different priors"),
+        ("within: icc(y1) ~ Beta(2, 2)", "stands at the between level"),
+        ("sd(y1) ~ HalfNormal(1)", "stands at both levels"),
+        ("between: rsquare(y1, -3) ~ Beta(1, 1)", "takes one variable"),
+        ("correlations ~ LKJ(0)", "no distribution"),
+        ("matrices ~ IW(1)", "takes 2 numbers"),
+    ],
+)
+def test_prior_lines_that_cannot_be(text, message):
+    with pytest.raises(bmsem.ModelSyntaxError, match=message):
+        bmsem.model(f"{LEVELS}priors:\n {text}")
+
+
+def test_a_prior_on_a_fixed_parameter(frame):
+    text = LEVELS.replace("b*y2", "0.5*y2")
+    with pytest.raises(bmsem.ModelError, match=r"between: y1 ~ y2 = 0.5 is fixed"):
+        table(frame, text, {"between: y1 ~ y2": "Normal(0, 1)"})
+    with pytest.raises(bmsem.ModelSyntaxError, match="has a prior too"):
+        bmsem.model(f"{text}priors:\n between: y1 ~ y2 ~ Normal(0, 1)")
+
+
+def test_an_icc_needs_two_parts(frame):
+    text = "level: within\n y1 ~~ y1\nlevel: between\n w ~ y1\n w ~~ w"
+    with pytest.raises(bmsem.ModelError, match="no within and between variance"):
+        table(frame, text, {"icc(w)": "Beta(1, 1)"})
+
+
+def test_improper_priors_have_no_draws(frame):
+    bound = bmsem.model(LEVELS).bind(frame, cluster="cluster")
+    with pytest.raises(bmsem.ModelError, match=r"improper \(mplus\): a, .* and \d+ more"):
+        prior_draws(bound, prior_table(bound, "mplus"), 10)
