@@ -9,8 +9,8 @@ import pandas as pd
 
 from bmsem.errors import ModelError
 from bmsem.results.answers import Answers
-from bmsem.results.assessment import Assessment
 from bmsem.results.moderation import Moderation
+from bmsem.results.prior_checks import PriorChecks
 from bmsem.results.quantities import KEYS, quantities
 from bmsem.results.scores import Scores
 from bmsem.results.standardized import Standardization, r_square_draws, standardized_draws
@@ -26,7 +26,7 @@ _STANDARDIZED = {
 }
 
 
-class Fit(Assessment, Answers, Moderation, Scores):
+class Fit(PriorChecks, Answers, Moderation, Scores):
     """A fitted model: estimates, convergence, fit, effects, latent quantities, files.
 
     What a fit holds is described in `bmsem.results.base.FitDraws`; everything else is computed when it
