@@ -32,17 +32,22 @@ from bmsem.errors import (
 from bmsem.version import __version__
 
 if TYPE_CHECKING:
-    from bmsem import examples
-    from bmsem.api import Model, load, model, read_mplus
+    from bmsem import examples, study
+    from bmsem.api import Model, load, model, read_mplus, simulate
     from bmsem.comparison import compare
     from bmsem.descriptives import describe
     from bmsem.intraclass import icc
+    from bmsem.priors.elicit import describe_prior, elicit
+    from bmsem.priors.small_samples import between_path_prior, between_variance_prior
     from bmsem.results import Fit
+    from bmsem.simulation import Covariate, Design
 
 __all__ = [
     "BmsemError",
+    "Covariate",
     "DataError",
     "DataWarning",
+    "Design",
     "Fit",
     "Model",
     "ModelError",
@@ -51,33 +56,46 @@ __all__ = [
     "NotSupportedError",
     "SamplingError",
     "__version__",
+    "between_path_prior",
+    "between_variance_prior",
     "compare",
     "describe",
+    "describe_prior",
+    "elicit",
     "examples",
     "icc",
     "load",
     "model",
     "read_mplus",
+    "simulate",
+    "study",
 ]
 
 # Loaded when first asked for, so that importing bmsem stays quick.
 _LATER = {
+    "Covariate": "bmsem.simulation",
+    "Design": "bmsem.simulation",
     "Fit": "bmsem.results",
     "Model": "bmsem.api",
+    "between_path_prior": "bmsem.priors.small_samples",
+    "between_variance_prior": "bmsem.priors.small_samples",
     "compare": "bmsem.comparison",
     "describe": "bmsem.descriptives",
+    "describe_prior": "bmsem.priors.elicit",
+    "elicit": "bmsem.priors.elicit",
     "icc": "bmsem.intraclass",
     "load": "bmsem.api",
     "model": "bmsem.api",
     "read_mplus": "bmsem.api",
+    "simulate": "bmsem.api",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
-    if name == "examples":
-        return import_module("bmsem.examples")
+    if name in ("examples", "study"):
+        return import_module(f"bmsem.{name}")
     raise AttributeError(f"module 'bmsem' has no attribute '{name}'")
 
 

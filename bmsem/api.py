@@ -20,10 +20,13 @@ from bmsem.structure.sampled import SampledQuantities, sampled_quantities
 from bmsem.version import __version__
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pymc as pm
 
     from bmsem.language.mplus import MplusInput
     from bmsem.results import Fit
+    from bmsem.results.prior_predictive import PriorPredictive
+    from bmsem.simulation import Design
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +105,60 @@ class Model:
         """What will be sampled, what is integrated out, and what a log-density costs, in words."""
         bound = self.bind(data, cluster=cluster)
         return plan_text(bound, prior_table(bound, priors or self.default_priors))
+
+    def prior_predictive(
+        self,
+        data: Any = None,
+        *,
+        cluster: str | None = None,
+        priors: str | Mapping[str, Any] | None = None,
+        draws: int = 1000,
+        seed: int = 0,
+    ) -> PriorPredictive:
+        """What the priors say before anything is fitted: implied quantities, and data.
+
+        Parameters
+        ----------
+        data, cluster, priors
+            As for `fit`. Data are made with the clusters and covariates of these.
+        draws
+            From the joint prior.
+        seed
+            The same seed gives the same draws and data.
+
+        Returns
+        -------
+        PriorPredictive
+            ``print`` it for ICCs, R-squares and total effects; ``.data(i)`` is a data set, ``.check(…)``
+            compares many with the real one, ``.plot()`` shows densities.
+
+        Raises
+        ------
+        ModelError
+            If a prior is improper, so that there are no draws from it.
+
+        Examples
+        --------
+        >>> print(model.prior_predictive(data, cluster="school"))   # doctest: +SKIP
+        """
+        from bmsem.graph.prior_draws import prior_draws
+        from bmsem.results.prior_predictive import PriorPredictive
+        from bmsem.simulation import Design, simulator
+
+        if draws < 1:
+            raise ModelError(f"draws must be at least 1, not {draws}.")
+        if data is None and self.default_data is not None:
+            data = self.default_data()
+        if isinstance(data, BoundModel):
+            raise ModelError(
+                "Pass the data themselves: new data have their clusters and covariates."
+            )
+        bound = self.bind(data, cluster=cluster)
+        table = prior_table(bound, priors or self.default_priors)
+        table.require_proper("A prior predictive check")
+        design = Design.from_data(data, cluster=cluster or self.spec.cluster)
+        ready = simulator(self.spec, design)
+        return PriorPredictive(bound, table, prior_draws(bound, table, draws, seed), ready, seed)
 
     def to_pymc(
         self,
@@ -276,6 +333,9 @@ def model(text: str | Path | ModelSpec, *, title: str = "", priors: str = "weak"
     return Model(parse_formula(text, source), title, priors)
 
 
+_model = model  # where an argument has the same name
+
+
 def read_mplus(path: str | Path) -> Model:
     """A model from a Mplus input file, with the file's data, priors and kind of interval.
 
@@ -316,6 +376,64 @@ def mplus_data(given: MplusInput, folder: Path) -> Any:
         raise DataError("The input has no DATA: FILE IS …; pass the data.")
     frame = read_data(folder / given.data_file, names=given.names)
     return given.prepare(frame)
+
+
+def simulate(
+    model: Model | ModelSpec | str | Path,
+    parameters: Mapping[str, float] | Fit,
+    design: Design,
+    seed: int | None = None,
+) -> pd.DataFrame:
+    """Data from a model at true values, with a design of clusters, arms and covariates.
+
+    Parameters
+    ----------
+    model
+        A `Model`, a spec, or what `bmsem.model` takes.
+    parameters
+        True values by label or row; also by ``"sd(y)"``, ``"cor(x, y)"``, and ``"icc(y)"`` in the place
+        of a between variance. Intercepts and covariances that are not given are zero. A fit stands for
+        its posterior medians.
+    design
+        `Design`: clusters, sizes (given, equal or drawn), arms, covariates; or `Design.from_data`.
+    seed
+        The same seed gives the same data.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The cluster variable and every observed variable; a row a person.
+
+    Raises
+    ------
+    ModelError
+        If values are missing or impossible, or the design lacks a covariate.
+    DataError
+        If the design does not fit the model.
+
+    Examples
+    --------
+    >>> from bmsem import Design, simulate
+    >>> trial = "level: within\n y ~~ y\nlevel: between\n y ~ b*treat"
+    >>> truth = {"b": 0.5, "within: y ~~ y": 0.9, "icc(y)": 0.1}
+    >>> simulate(trial, truth, Design(10, 20, arms={"treat": 0.5}), seed=1).shape
+    (200, 3)
+    """
+    from bmsem.simulation import simulate as simulate_spec
+
+    spec = model.spec if isinstance(model, Model) else _model(model).spec
+    if not isinstance(parameters, Mapping):
+        medians = np.median(parameters.flat_parameters, axis=0)
+        names = [p.rows[0].full_name for p in parameters.bound.structure.parameters]
+        determined = {
+            r.parameter.rows[0].full_name
+            for r in (parameters.prior_table.rows if parameters.prior_table else ())
+            if r.role == "determined"
+        }
+        parameters = {
+            n: float(v) for n, v in zip(names, medians, strict=True) if n not in determined
+        }
+    return simulate_spec(spec, parameters, design, seed)
 
 
 def load(path: str | Path) -> Fit:

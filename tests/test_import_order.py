@@ -27,11 +27,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("priors",),
     ("likelihood",),
     ("graph",),
-    ("descriptives", "criteria", "effects"),
+    ("descriptives", "criteria", "effects", "simulation"),
     ("latent",),
     ("sampling",),
     ("results",),
-    ("api", "cli", "comparison", "intraclass", "examples", "__init__", "__main__"),
+    ("api", "cli", "comparison", "intraclass", "examples", "__init__", "__main__", "study"),
 )
 # These may import nothing else of bmsem, whatever their floor.
 ONLY: dict[str, set[str]] = {"examples": {"errors"}}
@@ -40,8 +40,8 @@ OWNERS: dict[str, set[str]] = {
     "pymc": {"graph", "sampling"},
     "pytensor": {"graph", "sampling"},
     "nutpie": {"graph", "sampling"},
-    "xarray": {"results"},
-    "arviz": {"results", "criteria"},
+    "xarray": {"results", "study"},
+    "arviz": {"results", "criteria", "study"},
 }
 # These may import an owned library too, but not while they are being imported themselves.
 LAZY: dict[str, set[str]] = {"api": {"pymc", "pytensor", "nutpie"},

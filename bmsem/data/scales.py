@@ -19,10 +19,19 @@ class Scales:
     """Standard deviations and means of observed variables and factors, by level.
 
     A factor's standard deviation is taken to be that of the indicator that gives it its unit.
+
+    Attributes
+    ----------
+    sd, mean
+        At the level.
+    spread
+        Standard deviation over people: at the between level that of both parts together, which a few
+        clusters tell well, where their own standard deviation is mostly noise.
     """
 
     sd: dict[tuple[Level, str], float]
     mean: dict[tuple[Level, str], float]
+    spread: dict[tuple[Level, str], float]
 
 
 def data_scales(
@@ -35,6 +44,7 @@ def data_scales(
     estimate must not make a prior of width zero.
     """
     sd: dict[tuple[Level, str], float] = {}
+    spread: dict[tuple[Level, str], float] = {}
     mean: dict[tuple[Level, str], float] = {}
     top: Level = "between" if spec.multilevel else None
     for names, values in (
@@ -54,6 +64,7 @@ def data_scales(
         for i, name in enumerate((*structure.outcomes, *structure.within_covariates)):
             sd["within", name] = float(np.sqrt(within[i]))
             sd["between", name] = float(np.sqrt(between[i]))
+            spread["between", name] = float(np.sqrt(within[i] + between[i]))
             mean["between", name] = float(np.average(means[:, i], weights=n))
             mean["within", name] = mean["between", name] if name in spec.within_only else 0.0
     for slope in spec.slopes:
@@ -65,8 +76,9 @@ def data_scales(
             # The cluster's intercept is where the covariate is zero, far from the data perhaps: it
             # varies with the slope times the covariate's mean.
             there = mean.get(("within", slope.predictor), 0.0) * sd["between", slope.name]
-            own = sd["between", slope.outcome]
-            sd["between", slope.outcome] = float(np.hypot(own, there))
+            for scale in (sd, spread):
+                own = scale["between", slope.outcome]
+                scale["between", slope.outcome] = float(np.hypot(own, there))
     left = [place for place in spec.latent if place not in sd]
     while left:
         # A factor of factors takes its scale from theirs, in whatever order they were written.
@@ -78,9 +90,10 @@ def data_scales(
         ]
         for level, factor in ready or left:
             sd[level, factor] = _factor_sd(spec, level, factor, sd)
+            spread[level, factor] = _factor_sd(spec, level, factor, sd | spread)
             mean[level, factor] = 0.0
         left = [place for place in left if place not in ready] if ready else []
-    return Scales(sd, mean)
+    return Scales(sd, mean, sd | spread)
 
 
 def _factor_sd(

@@ -5,7 +5,11 @@
     intercepts, half-Student-t(3, 0, s_y) on standard deviations, LKJ(2) on correlations. The factor
     2.5 and the half-t follow Gelman, Jakulin, Pittau & Su (2008, Annals of Applied Statistics 2,
     1360-1383) and Gelman (2006, Bayesian Analysis 1, 515-534); LKJ is Lewandowski, Kurowicka & Joe
-    (2009, Journal of Multivariate Analysis 100, 1989-2001).
+    (2009, Journal of Multivariate Analysis 100, 1989-2001). s_y is the standard deviation at the
+    level; for the standard deviation of a between part it is that of the whole variable, as in brms
+    (Bürkner 2017, Journal of Statistical Software 80): a few clusters tell their own standard
+    deviation badly, and a prior about an estimate that happens to be small makes intervals too narrow
+    (benchmarks/few_clusters.md).
 ``mplus``
     The defaults of Mplus (Asparouhov & Muthen 2010, Bayesian analysis using Mplus, section 3):
     improper uniform on paths, loadings and intercepts, on variances (inverse-gamma(-1, 0)), and on
@@ -66,7 +70,8 @@ def _weak(parameter: FreeParameter, spec: ModelSpec, scales: Scales) -> Prior:
             centre = 0.0 if abs(centre) < 1e-6 * scale else centre
             return _prior("Normal", _round(centre), _round(scale))
         case "variance":
-            return _prior("HalfStudentT", 3.0, _round(s_y), on="sd")
+            spread = scales.spread.get((row.level, outcome), 1.0)
+            return _prior("HalfStudentT", 3.0, _round(spread), on="sd")
         case _:
             return _prior("Normal", 0.0, _round(s_y * sd.get((row.level, row.rhs), 1.0)))
 

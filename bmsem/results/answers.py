@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,13 +18,14 @@ from bmsem.effects.paths import (
     require_names,
 )
 from bmsem.errors import ModelError, did_you_mean
+from bmsem.language import parse_target
 from bmsem.results.base import FitDraws
 from bmsem.results.effects import EffectTable
 from bmsem.results.quantities import record
-from bmsem.results.standardized import cohens_d_draws
+from bmsem.results.standardized import cohens_d_draws, r_square_draws
 from bmsem.results.tables import Table
 from bmsem.results.zero_variance import sd_prior, zero_variance_table
-from bmsem.spec import Level
+from bmsem.spec import Level, Parameter, Target
 
 Array = NDArray[np.float64]
 
@@ -204,7 +206,7 @@ class Answers(FitDraws):
                     f"The standard of '{name}' is {standard}: give the smallest effect that would "
                     f"matter, with its sign."
                 )
-            draws = self._quantity(name)
+            draws = self.quantity(name)
             found = record(draws, width, kind)
             meaning = judge(draws, float(standard), found["median"], found["lower"], found["upper"])
             records.append(
@@ -264,8 +266,25 @@ class Answers(FitDraws):
         )
         return Table(frame, f"Is the variance zero? {name}", (note,))
 
-    def _quantity(self, name: str) -> Array:
-        """Draws of a label, a derived parameter, a row with or without its level, or a chain."""
+    def quantity(self, name: str) -> Array:
+        """Draws (chains, draws) of anything that has a name.
+
+        Parameters
+        ----------
+        name
+            A label, a derived parameter, a row with or without its level, a total effect
+            (``"treat -> mvpa"``), a chain (``"treat -> peers -> mvpa"``), ``"sd(y)"``, ``"cor(x, y)"``
+            or ``"icc(y)"`` (of residuals where there are predictors).
+
+        Raises
+        ------
+        ModelError
+            If nothing has that name, or it stands at both levels.
+
+        Examples
+        --------
+        >>> fit.quantity("treat -> mvpa").mean()          # doctest: +SKIP
+        """
         parts = [p for p in re.split(r"\s*(?:->|→)\s*", name.strip()) if p]
         if len(parts) > 1:
             found = self._level_effects(parts[0], parts[-1], None)
@@ -277,10 +296,39 @@ class Answers(FitDraws):
             if not chains:
                 raise ModelError(f"No path '{' -> '.join(parts)}' in the model.")
             return self._single(chains, name)
+        if re.match(r"(?:\w+\s*:\s*)?(?:sd|icc|cor|rsquare)\s*\(", name):
+            return self._named_quantity(parse_target(name))
         rows = [(r.level, d) for r, d in self.rows.items() if r.name == name]
         if rows and name not in self.defined:
             return self._single(rows, name)
         return self.draws(name)
+
+    def _named_quantity(self, target: Target) -> Array:
+        (row,) = target.find(self.spec.parameters)
+        own = self._value(row)
+        match target.on:
+            case "sd":
+                return np.sqrt(own)
+            case "icc":
+                within = replace(target, on="parameter", level="within").find(self.spec.parameters)
+                return own / (own + self._value(within[0]))
+            case "r_square":
+                draws = r_square_draws(self.bound, self.parameters, self.sampled)
+                if (row.level, row.lhs) not in draws:
+                    raise ModelError(f"{row.lhs} has no predictors, so that it has no R-square.")
+                return draws[row.level, row.lhs]
+            case _:
+                ends = [
+                    self._value(Target("parameter", row.level, "", n, "~~", n).find(
+                        self.spec.parameters)[0])
+                    for n in (row.lhs, row.rhs)
+                ]  # fmt: skip
+                return own / np.sqrt(ends[0] * ends[1])
+
+    def _value(self, row: Parameter) -> Array:
+        if row.free:
+            return self.rows[row]
+        return np.full(self.parameters.shape[:2], row.fixed)
 
     @staticmethod
     def _single(found: list[tuple[Level, Array]], name: str) -> Array:

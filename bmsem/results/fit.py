@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bmsem.errors import ModelError
-from bmsem.results.answers import Answers
 from bmsem.results.moderation import Moderation
 from bmsem.results.prior_checks import PriorChecks
 from bmsem.results.quantities import KEYS, quantities
@@ -26,7 +25,7 @@ _STANDARDIZED = {
 }
 
 
-class Fit(PriorChecks, Answers, Moderation, Scores):
+class Fit(PriorChecks, Moderation, Scores):
     """A fitted model: estimates, convergence, fit, effects, latent quantities, files.
 
     What a fit holds is described in `bmsem.results.base.FitDraws`; everything else is computed when it

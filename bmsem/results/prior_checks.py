@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from bmsem.errors import ModelError
 from bmsem.priors import PriorTable
+from bmsem.results.answers import Answers
 from bmsem.results.assessment import Assessment
 from bmsem.results.statistics import interval as limits_of
 from bmsem.results.tables import Table
@@ -27,7 +29,7 @@ _LARGEST_K = 0.7
 _SHOWN = 20
 
 
-class PriorChecks(Assessment):
+class PriorChecks(Assessment, Answers):
     """Prior draws beside posterior draws, and power-scaling sensitivity."""
 
     def _table_of_priors(self, what: str) -> PriorTable:
@@ -49,6 +51,7 @@ class PriorChecks(Assessment):
         from bmsem.graph.prior_draws import prior_draws
 
         table = self._table_of_priors("A draw from the prior")
+        table.require_proper("Prior beside posterior")
         return prior_draws(self.bound, table, draws, self._prior_seed if seed is None else seed)
 
     @property
@@ -75,8 +78,8 @@ class PriorChecks(Assessment):
         Parameters
         ----------
         names
-            Labels, defined parameters or rows; by default all labels and defined parameters (paths, if
-            there are none), at most 20.
+            What `quantity` takes; by default all labels and defined parameters (paths, if there are
+            none), at most 20.
         draws
             From the prior.
         options
@@ -100,13 +103,11 @@ class PriorChecks(Assessment):
         chosen = self._names(names)[: _SHOWN if names is None else None]
         prior = self._with_parameters(self.prior_draws(draws)[None])
         return prior_posterior_plot(
-            {n: prior.draws(n) for n in chosen}, {n: self.draws(n) for n in chosen}, options
+            {n: prior.quantity(n) for n in chosen}, {n: self.quantity(n) for n in chosen}, options
         )
 
     def _with_parameters(self, parameters: Array) -> Any:
         """A fit of the same model with other draws (chains, draws, P)."""
-        from dataclasses import replace
-
         return replace(self, parameters=parameters, sample_stats={}, sampled=None, scores=None)
 
     @cached_property
@@ -179,7 +180,7 @@ class PriorChecks(Assessment):
         log_likelihood = self._log_likelihood.sum(axis=1)
         chains = self.parameters.shape[0]
         chosen = self._names(names)
-        draws = {n: self.draws(n).reshape(-1)[self._scaled] for n in chosen}
+        draws = {n: self.quantity(n).reshape(-1)[self._scaled] for n in chosen}
         prior = _sensitivity(draws, log_prior, chains)
         likelihood = _sensitivity(draws, log_likelihood, chains)
         scaled = {alpha: _weights(log_prior, alpha) for alpha in alphas}

@@ -27,14 +27,14 @@ def prior_posterior_plot(
     windows = {n: _window(prior[n], posterior[n]) for n in names}
     tree = xr.DataTree.from_dict(
         {
-            "prior": xr.Dataset({n: _draws(prior[n]) for n in names}),
-            "posterior": xr.Dataset({n: _draws(posterior[n]) for n in names}),
+            "prior": xr.Dataset({n: central(prior[n]) for n in names}),
+            "posterior": xr.Dataset({n: central(posterior[n]) for n in names}),
         }
     )
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     size = {"figsize": (3.2 * columns + 1.2, 2.2 * rows + 0.4), "layout": "constrained"}
-    given = {"figure_kwargs": size, "col_wrap": columns} | options
+    given: dict[str, Any] = {"figure_kwargs": size, "col_wrap": columns} | options
     collection = plot_prior_posterior(tree, **given)
     if options.get("backend", "matplotlib") == "matplotlib":
         for name in names:
@@ -50,7 +50,7 @@ def _window(prior: Array, posterior: Array) -> tuple[float, float]:
     return min(max(low, near[0]), ends[0]), max(min(high, near[1]), ends[1])
 
 
-def _draws(values: Array) -> tuple[Any, Array]:
+def central(values: Array) -> tuple[Any, Array]:
     """Draws as one chain; the outermost of heavy tails are left out, which would blur the density."""
     flat = values.reshape(-1)
     flat = flat[np.isfinite(flat)]

@@ -1,0 +1,242 @@
+"""The study that few clusters call for: what each set of priors does with the same data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+
+from bmsem.api import Model
+from bmsem.api import model as model_of
+from bmsem.data import bind
+from bmsem.errors import ModelError
+from bmsem.priors import prior_table
+from bmsem.simulation import Design, simulator
+from bmsem.spec import ModelSpec, Prior
+from bmsem.study.journal import Journal
+from bmsem.study.pool import run_tasks
+from bmsem.study.replicate import (
+    Sampling,
+    Setup,
+    Task,
+    default_effects,
+    run_replication,
+    true_effects,
+    with_clusters,
+)
+from bmsem.version import __version__
+
+if TYPE_CHECKING:
+    from bmsem.study.results import Study
+
+Truth = Mapping[str, float]
+
+
+def few_clusters(
+    model: Model | ModelSpec | str,
+    truth: Truth | Mapping[str, Truth],
+    clusters: Sequence[int] = (6, 10, 20, 50),
+    priors: Mapping[str, Any] | None = None,
+    replications: int = 200,
+    *,
+    size: int | str = 20,
+    arms: Mapping[str, Any] | None = None,
+    covariates: Mapping[str, Any] | None = None,
+    design: Design | None = None,
+    effects: Sequence[str] | None = None,
+    draws: int = 1000,
+    tune: int = 500,
+    chains: int = 2,
+    target_accept: float = 0.8,
+    width: float = 0.95,
+    interval: str = "equal",
+    seed: int = 0,
+    cores: int | None = None,
+    path: str | Path | None = None,
+    progress: bool | Callable[[int, int], None] = True,
+) -> Study:
+    """Simulate trials with few clusters and fit each under several sets of priors.
+
+    Every set of priors sees the same data. A replication has seeds of its own, so that the results do
+    not depend on the order, the number of processes, or interruptions.
+
+    Parameters
+    ----------
+    model
+        The model: formula text, a spec, or a `Model`.
+    truth
+        True values by name, as `bmsem.simulate` takes them (``{"b": 0.5, "icc(y)": 0.1, …}``); or
+        several such mappings by name, ``{"effect": {…}, "no effect": {…}}``: a share of intervals
+        without zero is power where the truth is not zero, and the Type I error where it is.
+    clusters
+        Numbers of clusters, each a cell of the study.
+    priors
+        Sets of priors by name, each a preset or a mapping as for `Model.fit`; by default ``weak`` and
+        ``mplus``.
+    replications
+        Data sets a cell.
+    size, arms, covariates
+        As in `bmsem.Design`: people in a cluster, allocation, covariates.
+    design
+        Instead of these: a design, whose number of clusters is replaced.
+    effects
+        What is looked at: anything that `Fit.quantity` takes, such as labels, ``"treat -> y"``,
+        ``"icc(y)"``; by default labels and defined parameters.
+    draws, tune, chains, target_accept
+        Of each fit.
+    width, interval
+        Of the intervals: ``"equal"`` (equal-tailed) or ``"hpd"``.
+    seed
+        The same seed gives the same study.
+    cores
+        Processes; by default all cores.
+    path
+        A file that keeps each replication as it is done. Calling again with the same file and settings
+        goes on where the study was interrupted; ``replications`` may be raised later.
+    progress
+        Show a bar; or a function of (done, all).
+
+    Returns
+    -------
+    Study
+        Results by replication and measures, as `xarray.Dataset`; see `bmsem.study.Study`.
+
+    Raises
+    ------
+    ModelError
+        If a truth is incomplete or impossible, an effect or a preset unknown, a prior does not fit.
+    DataError
+        If the design makes no study, or the file belongs to another one.
+    KeyboardInterrupt
+        If interrupted; with a path nothing that was done is lost.
+
+    Examples
+    --------
+    >>> study = bmsem.study.few_clusters(                 # doctest: +SKIP
+    ...     trial, {"b": 0.3, "icc(y)": 0.1, "within: y ~~ y": 0.9}, clusters=[10, 20],
+    ...     arms={"treat": 0.5}, priors={"weak": "weak", "mplus": "mplus"}, path="trial.jsonl")
+    >>> print(study)                                      # doctest: +SKIP
+    """
+    from bmsem.study.results import Study
+
+    spec = spec_of(model)
+    if not spec.multilevel:
+        raise ModelError(
+            "The model has no levels, so that there are no clusters to be few. Write its parts under "
+            "'level: within' and 'level: between'."
+        )
+    sets = dict(priors) if priors is not None else {"weak": "weak", "mplus": "mplus"}
+    numbers = [int(j) for j in clusters]
+    _check_numbers(numbers, sets, replications, draws, tune, chains)
+    base = design or Design(
+        max(numbers), size, arms=dict(arms or {}), covariates=dict(covariates or {})
+    )
+    designs = {j: with_clusters(base, j) for j in numbers}
+    scenarios = _scenarios(truth)
+    names = list(effects) if effects is not None else default_effects(spec)
+    sampling = Sampling(draws, tune, chains, target_accept, width, interval)
+    readies = {j: simulator(spec, designs[j]) for j in numbers}
+    truths = {(s, j): readies[j].values(v) for s, v in scenarios.items() for j in numbers}
+    setup = Setup(spec, designs, truths, sets, names, sampling, readies)
+    true = {key: _true_effects(setup, *key) for key in truths}
+    study = {
+        "bmsem": __version__,
+        "model": Model(spec).formula,
+        "truth": {s: {k: float(x) for k, x in v.items()} for s, v in scenarios.items()},
+        "designs": {str(j): str(d) for j, d in designs.items()},
+        "priors": {k: described_priors(v) for k, v in sets.items()},
+        "effects": names,
+        "sampling": repr(sampling),
+        "seed": seed,
+    }
+    identity = f"{crc32(json.dumps(study).encode()):08x}"
+    journal = Journal(Path(path) if path is not None else None, study)
+    every = [Task(s, j, r, seed) for r in range(replications) for s in scenarios for j in numbers]
+    left = [t for t in every if t.key not in journal.done]
+    try:
+        run_tasks(
+            _Replication(identity, setup),
+            left,
+            lambda task, result: journal.write(task.key, result),
+            cores=cores,
+            progress=progress,
+            already=len(every) - len(left),
+        )
+    finally:
+        journal.close()
+    results = {t: journal.done[t.key] for t in every}
+    return Study.collect(study, results, true, names, list(sets), sampling)
+
+
+class _Replication:
+    """What runs in the processes; the setup travels with it."""
+
+    def __init__(self, identity: str, setup: Setup) -> None:
+        self.identity, self.setup = identity, setup
+
+    def __call__(self, task: Task) -> dict[str, Any]:
+        return run_replication(self.identity, self.setup, task)
+
+
+def spec_of(model: Model | ModelSpec | str) -> ModelSpec:
+    """The spec of what was given as a model."""
+    return model.spec if isinstance(model, Model) else model_of(model).spec
+
+
+def _scenarios(truth: Truth | Mapping[str, Truth]) -> dict[str, Truth]:
+    """Truths by name; a single one is called ``truth``."""
+    scenarios: dict[str, Truth] = {
+        str(k): dict(v) for k, v in truth.items() if isinstance(v, Mapping)
+    }
+    if not truth or (scenarios and len(scenarios) < len(truth)):
+        raise ModelError(
+            "The truth is a mapping of names to values, such as {'b': 0.5, 'icc(y)': 0.1}, or of "
+            "scenarios to such mappings."
+        )
+    return scenarios or {"truth": {k: v for k, v in truth.items() if not isinstance(v, Mapping)}}
+
+
+def _check_numbers(
+    clusters: list[int], priors: dict[str, Any], replications: int, *sampling: int
+) -> None:
+    if not clusters or min(clusters) < 2 or len(set(clusters)) < len(clusters):
+        raise ModelError(f"Give different numbers of clusters, each two or more, not {clusters}.")
+    if not priors:
+        raise ModelError("Give at least one set of priors, such as {'weak': 'weak'}.")
+    if replications < 1 or min(sampling) < 1:
+        raise ModelError("replications, draws, tune and chains must be at least 1.")
+
+
+def _true_effects(setup: Setup, scenario: str, clusters: int) -> np.ndarray:
+    """The effects at the truth; along the way the model, effects and priors are tried on data."""
+    ready = setup.simulator(clusters)
+    theta = setup.truths[scenario, clusters]
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frame, _ = ready.data(theta, 0)
+        bound = bind(ready.spec, frame, ready.layout.cluster)
+        for priors in setup.priors.values():
+            prior_table(bound, priors)
+    return true_effects(bound, theta, setup.effects)
+
+
+def described_priors(priors: Any) -> Any:
+    """A set of priors as JSON values, so that a file knows its study."""
+    if not isinstance(priors, Mapping):
+        return str(priors)
+    return {str(k): _described_one(v) for k, v in priors.items()}
+
+
+def _described_one(prior: Any) -> str:
+    if isinstance(prior, str | Prior):
+        return str(prior)
+    node = getattr(prior, "owner", None)
+    constants = [getattr(i, "data", None) for i in getattr(node, "inputs", ())]
+    shown = ", ".join(str(np.asarray(c).tolist()) for c in constants if c is not None)
+    return f"{getattr(node, 'op', type(prior).__name__)}({shown})"

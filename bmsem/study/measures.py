@@ -1,0 +1,83 @@
+"""How well estimates did over replications, with Monte Carlo standard errors.
+
+Definitions and standard errors follow Morris, White & Crowther (2019, Statistics in Medicine 38,
+2074-2102, table 6), with posterior medians as estimates and posterior SDs as model standard errors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+MEASURES = {
+    "bias": "mean of the estimates less the truth",
+    "relative_bias": "bias over the truth",
+    "empirical_sd": "standard deviation of the estimates",
+    "posterior_sd": "root mean square of the posterior standard deviations",
+    "rmse": "root mean square of the estimates' distances from the truth",
+    "coverage": "share of intervals that contain the truth",
+    "width": "mean width of the intervals",
+    "excludes_zero": "share of intervals without zero: power if there is an effect, else Type I error",
+}
+
+
+def performance(
+    truth: Array, estimate: Array, sd: Array, lower: Array, upper: Array
+) -> dict[str, tuple[Array, Array]]:
+    """Measures and their Monte Carlo standard errors over the last axis.
+
+    Parameters
+    ----------
+    truth : (...)
+    estimate, sd, lower, upper : (..., R)
+        A replication that failed is nan and is left out.
+
+    Returns
+    -------
+    dict
+        By the names of `MEASURES`: value and standard error, each (...); nan without replications.
+
+    Examples
+    --------
+    >>> one = np.ones((1, 4))
+    >>> found = performance(np.zeros(1), np.array([[1.0, -1.0, 1.0, -1.0]]), one, -2 * one, 2 * one)
+    >>> [float(found[k][0][0]) for k in ("bias", "rmse", "coverage", "excludes_zero")]
+    [0.0, 1.0, 1.0, 0.0]
+    """
+    true = truth[..., None]
+    known = np.isfinite(estimate)
+    n = known.sum(axis=-1).astype(float)
+    with np.errstate(all="ignore"):
+        n = np.where(n > 0, n, np.nan)
+
+        def mean(values: Array) -> Array:
+            return np.asarray(np.where(known, values, 0.0).sum(axis=-1) / n)
+
+        def spread(values: Array) -> Array:
+            centre = mean(values)[..., None]
+            return np.sqrt(mean((values - centre) ** 2) * n / (n - 1))
+
+        def share(values: NDArray[np.bool_]) -> tuple[Array, Array]:
+            p = mean(values.astype(float))
+            return p, np.sqrt(p * (1 - p) / n)
+
+        error = estimate - true
+        bias = mean(error)
+        own = spread(estimate)
+        squared = mean(error**2)
+        rmse = np.sqrt(squared)
+        variance = mean(sd**2)
+        posterior = np.sqrt(variance)
+        widths = upper - lower
+        return {
+            "bias": (bias, own / np.sqrt(n)),
+            "relative_bias": (bias / truth, own / np.sqrt(n) / np.abs(truth)),
+            "empirical_sd": (own, own / np.sqrt(2 * (n - 1))),
+            "posterior_sd": (posterior, spread(sd**2) / np.sqrt(n) / (2 * posterior)),
+            "rmse": (rmse, spread(error**2) / np.sqrt(n) / (2 * rmse)),
+            "coverage": share((lower <= true) & (true <= upper)),
+            "width": (mean(widths), spread(widths) / np.sqrt(n)),
+            "excludes_zero": share((lower > 0) | (upper < 0)),
+        }
