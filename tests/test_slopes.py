@@ -325,3 +325,11 @@ def test_the_version_of_the_predictor_is_said_and_can_be_chosen():
         assert [words in n.split("(")[0] for n in bound.notes if n.startswith("s is")] == [True]
     assert raw.members.by_cluster().means[:, 0, 1].std() > 0.1
     assert observed.members.by_cluster().means[:, 0, 1] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_slope_in_a_loop_is_refused():
+    """Conditioning on y2 would leave out what the loop does to it."""
+    text = "level: within\n s | y1 ~ y2\n y2 ~ y1 + x\nlevel: between\n y1 ~~ y2"
+    frame = make_data([5] * 30)
+    with pytest.raises(bmsem.ModelError, match="y2 depends on y1 in turn"):
+        bmsem.model(text).bind(frame, cluster="cluster")

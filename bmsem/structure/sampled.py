@@ -124,6 +124,14 @@ def sampled_quantities(structure: Structure, within_only: tuple[str, ...]) -> Sa
     slopes: list[ObservedSlope] = []
     factors: list[tuple[int, int, int]] = []
     for slope in structure.slopes:
+        known = slope.kind == "outcome" or (slope.kind == "factor" and slope.source in scores)
+        if known and slope.source in _descendants(structure, structure.within, slope.target):
+            # What is conditioned on would depend on what is modelled given it.
+            name, target = (structure.within.variables[i] for i in (slope.source, slope.target))
+            raise ModelError(
+                f"The path from {name} to {target} varies between clusters ({slope.name}), and {name} "
+                f"depends on {target} in turn: a model with such a loop has no simple likelihood."
+            )
         if slope.kind == "covariate":
             slopes.append(ObservedSlope(slope.row, slope.target, True, slope.source, -1))
         elif slope.kind == "outcome":
@@ -188,7 +196,7 @@ def _between_product(structure: Structure, product: ProductPlace, rows: dict[int
     between = structure.between
     known = {*structure.between_covariates, *structure.between_outcomes}
     _require_at_level(structure, product, known)
-    below = _descendants(structure, between, product)
+    below = _descendants(structure, between, product.target, "between")
     for observed, other in _both_ways(product):
         if observed in known and other in between.variables:
             above = observed not in between.variables or (
@@ -219,7 +227,7 @@ def _member_product(
     outcomes = structure.between_outcomes if single else structure.outcomes
     covariates = level.covariates[1:]
     _require_at_level(structure, product, set(covariates))
-    below = _descendants(structure, level, product)
+    below = _descendants(structure, level, product.target, product.level)
     choices: list[tuple[int, _Found, str]] = []
     for name, other in _both_ways(product):
         if other not in level.variables:
@@ -290,25 +298,27 @@ def _loop(level: LevelStructure, product: ProductPlace) -> ModelError:
     )
 
 
-def _descendants(structure: Structure, level: LevelStructure, product: ProductPlace) -> set[int]:
-    """The row that a product predicts, and every row of its level that this leads to."""
+def _descendants(
+    structure: Structure, level: LevelStructure, target: int, at: Level = "within"
+) -> set[int]:
+    """The row ``target`` of a level and every row of the level that it leads to."""
     arrows = {(int(j), int(i)) for i, j, _ in level.path_index}
     n = len(level.variables)
     arrows |= {(j, i) for i in range(n) for j in range(n) if level.paths[i, j]}
     arrows |= {
         (level.variables.index(name), p.target)
         for p in structure.products
-        if p.level == product.level
+        if p.level == at
         for name in (p.left, p.right)
         if name in level.variables
     }
-    if product.level == "within":
+    if at == "within":
         arrows |= {(s.source, s.target) for s in structure.slopes if s.kind != "covariate"}
-    found, stack = {product.target}, [product.target]
+    found, stack = {target}, [target]
     while stack:
-        at = stack.pop()
+        row = stack.pop()
         for start, end in arrows:
-            if start == at and end not in found:
+            if start == row and end not in found:
                 found.add(end)
                 stack.append(end)
     return found
