@@ -91,7 +91,7 @@ class DataVector:
 
     def fill(self) -> None:
         """Put the values in, when all are there."""
-        self._shared.set_value(np.concatenate(self._values))
+        self._shared.set_value(np.concatenate([np.empty(0), *self._values]))
 
 
 def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data: DataVector) -> Any:
