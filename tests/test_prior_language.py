@@ -177,6 +177,19 @@ def test_draws_keep_bounds_and_constraints(frame):
     assert uniform(found["between: y1 ~ y2"], truncated) > 0.001
 
 
+def test_bounds_on_a_family_without_a_distribution_function(frame):
+    """PyMC has none of the half-Student-t, the default for standard deviations."""
+    text = "y1 ~~ v*y1\nv > 2\nv < 9"
+    found = draws_of(frame, {"sd(y1)": "HalfStudentT(3, 2)"}, text, cluster=None)["y1 ~~ y1"]
+    assert found.min() > 2
+    assert found.max() < 9
+    half = stats.t(3, 0, 2)
+    inside = (half.cdf(np.sqrt(found)) - half.cdf(2**0.5)) / (half.cdf(3.0) - half.cdf(2**0.5))
+    assert stats.kstest(inside, "uniform").pvalue > 0.001
+    fit = posterior(frame, {"sd(y1)": "HalfStudentT(3, 2)"}, text, None, draws=200)
+    assert 2 < fit.draws("v").min() < fit.draws("v").max() < 9
+
+
 def test_draws_of_sparse_matrices_are_covariance_matrices(frame):
     text = "y1 ~~ y2 + 0*y3\ny2 ~~ y3"
     found = draws_of(frame, {"correlations": "LKJ(1)"}, text, cluster=None)

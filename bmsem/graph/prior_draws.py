@@ -54,7 +54,7 @@ def prior_draws(bound: BoundModel, table: PriorTable, draws: int, seed: int | No
         batch = np.empty((draws, count))
         batch[:, list(graph.order)] = [function() for _ in range(draws)]
         tried += draws
-        found += list(batch[_possible(bound, batch)])
+        found += list(batch[_possible(bound, table, batch)])
         if len(found) * _RARE < tried:
             raise ModelError(
                 f"Of {tried:,} draws from the prior {len(found):,} had covariance matrices that can be. "
@@ -64,9 +64,16 @@ def prior_draws(bound: BoundModel, table: PriorTable, draws: int, seed: int | No
     return np.array(found[:draws])
 
 
-def _possible(bound: BoundModel, parameters: Array) -> NDArray[np.bool_]:
-    """Which parameter vectors (D, P) have positive semi-definite residual covariance matrices."""
+def _possible(bound: BoundModel, table: PriorTable, parameters: Array) -> NDArray[np.bool_]:
+    """Which parameter vectors (D, P) keep their bounds and have positive semi-definite residual
+    covariance matrices."""
     fine = np.isfinite(parameters).all(axis=1)
+    for row in table.rows:
+        values = parameters[:, row.parameter.index]
+        if row.lower is not None:
+            fine &= values >= row.lower
+        if row.upper is not None:
+            fine &= values <= row.upper
     for level in bound.spec.levels:
         structure = bound.structure.level(level)
         if structure.variables:

@@ -115,13 +115,23 @@ def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data:
     try:
         if low is None and high is None:
             return distribution(name, **named, **options)
-        if not first.proper:
+        base = distribution.dist(**named, shape=len(rows))
+        if not first.proper or not _has_distribution_function(base):
+            # The same density up to a constant; draws from the prior are checked afterwards.
             interval = pm.distributions.transforms.Interval(low, high)
             return distribution(name, **named, **options, default_transform=interval)
-        base = distribution.dist(**named, shape=len(rows))
         return pm.Truncated(name, base, lower=low, upper=high, **options)
     except (TypeError, ValueError, NotImplementedError) as error:
         raise ModelError(f"The prior {prior} of {first.parameter.name}: {error}") from error
+
+
+def _has_distribution_function(base: Any) -> bool:
+    """Whether PyMC knows the probability of a range, which cutting off needs."""
+    try:
+        pm.logcdf(base, 0.5)
+    except NotImplementedError:
+        return False
+    return True
 
 
 def cut_off(row: ParameterPrior) -> tuple[float | None, float | None]:
