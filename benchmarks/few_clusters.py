@@ -125,7 +125,14 @@ SHOWN = {
     "slope": ["between_slope", "between: x ~~ x"],
     "cost": ["tot", "medadv"],
 }
-MEASURES = ["bias", "empirical_sd", "posterior_sd", "rmse", "coverage", "width", "excludes_zero"]
+MEASURES = ["bias", "empirical_sd", "posterior_sd", "rmse", "rmse_mean", "coverage", "width",
+            "excludes_zero"]  # fmt: skip
+
+
+def paired(name: str, study) -> list[dict]:
+    """Differences to the first set of priors on the same data, of the first effect."""
+    frame = study.differences(str(study.data["priors"].values[0]), SHOWN[name][0])
+    return frame.drop(columns="effect").to_dict("records")
 
 
 def record(name: str) -> dict:
@@ -139,10 +146,12 @@ def record(name: str) -> dict:
         "replications": int(study.data.sizes["replication"]),
         "seconds": round(seconds, 1),
         "fits": int(study.data["rhat"].size),
+        "processor": round(float(study.data["seconds"].sum()), 1),
         "seconds_a_fit": round(float(study.data["seconds"].median()), 3),
         "failed": len(study.errors),
         "not_converged": float(study.measures["not_converged"].max()),
         "rows": table.to_dict("records"),
+        "paired": paired(name, study),
         "bmsem": bmsem.__version__,
         "python": platform.python_version(),
         "cores": os.cpu_count(),
@@ -150,16 +159,30 @@ def record(name: str) -> dict:
 
 
 def lines_of(name: str, found: dict) -> list[str]:
-    rows = found["rows"]
-    keys = [k for k in rows[0] if not k.endswith("_mcse")]
     lines = [
         "", f"## {name}", "",
         f"{found['about']} {found['replications']:,} replications, {found['fits']:,} fits of 2 x (500 + "
         f"1,000), median {found['seconds_a_fit']:.2f} s a fit on one core; "
-        f"{found['failed']} failed, at most {found['not_converged']:.1%} of a cell's with an R-hat above "
-        f"1.05. The last run took {found['seconds']:.0f} s on {found['cores']} cores.",
-        "", "| " + " | ".join(keys) + " |", "|" + "---|" * len(keys),
+        f"{found['failed']} failed, at most {found['not_converged']:.1%} of a cell's with an R-hat "
+        f"above 1.05. The fits took {found['processor']:.0f} s of processor time"
+        + (f", the study {found['seconds']:.0f} s on {found['cores']} cores" if name == "cost" else "")
+        + ".",
+        "", *markdown(found["rows"]),
     ]  # fmt: skip
+    if found["paired"]:
+        lines += [
+            "",
+            f"Less the first set of priors on the same data, {SHOWN[name][0]}: squared error of the "
+            f"median and of the mean, and width.",
+            "", *markdown(found["paired"]),
+        ]  # fmt: skip
+    return lines
+
+
+def markdown(rows: list[dict]) -> list[str]:
+    """A table; a standard error stands in brackets behind its number."""
+    keys = [k for k in rows[0] if not k.endswith("_mcse")]
+    lines = ["| " + " | ".join(keys) + " |", "|" + "---|" * len(keys)]
     for row in rows:
         cells = []
         for key in keys:
@@ -181,7 +204,8 @@ def main(names: list[str]) -> None:
         "# Priors with few clusters",
         "",
         "`python -m benchmarks.few_clusters`. Monte Carlo standard errors in brackets; 95% equal-tailed "
-        "intervals; `excludes_zero` is power where the truth is not zero, and the Type I error where it is.",
+        "intervals; `excludes_zero` is power where the truth is not zero, and the Type I error where it "
+        "is.",
     ]
     for name in STUDIES:
         if name in found:

@@ -35,7 +35,7 @@ def test_measures_are_those_of_their_definitions():
     estimate = truth[:, None] + 0.1 + 0.4 * random.normal(size=(2, 400))
     sd = random.uniform(0.3, 0.5, (2, 400))
     lower, upper = estimate - 1.5 * sd, estimate + 1.5 * sd
-    found = performance(truth, estimate, sd, lower, upper)
+    found = performance(truth, estimate, estimate + 1.0, sd, lower, upper)
     assert set(found) == set(MEASURES)
     for i in range(2):
         e = estimate[i] - truth[i]
@@ -43,6 +43,7 @@ def test_measures_are_those_of_their_definitions():
         assert bias == pytest.approx(e.mean())
         assert se == pytest.approx(estimate[i].std(ddof=1) / 20)
         assert found["rmse"][0][i] == pytest.approx(np.sqrt((e**2).mean()))
+        assert found["rmse_mean"][0][i] == pytest.approx(np.sqrt(((e + 1) ** 2).mean()))
         assert found["posterior_sd"][0][i] == pytest.approx(np.sqrt((sd[i] ** 2).mean()))
         inside = (lower[i] <= truth[i]) & (truth[i] <= upper[i])
         assert found["coverage"][0][i] == inside.mean()
@@ -58,7 +59,7 @@ def test_measures_are_those_of_their_definitions():
 def test_a_failed_replication_is_left_out_of_the_measures():
     estimate = np.array([[1.0, np.nan, 3.0]])
     one = np.where(np.isfinite(estimate), 1.0, np.nan)
-    found = performance(np.array([1.0]), estimate, one, estimate - 1, estimate + 1)
+    found = performance(np.array([1.0]), estimate, estimate, one, estimate - 1, estimate + 1)
     assert found["bias"][0][0] == 1.0
     assert found["coverage"][0][0] == 0.5
 
@@ -91,6 +92,20 @@ def test_tables_and_print(whole):
         whole.table("c")
     with pytest.raises(bmsem.ModelError, match="Did you mean 'bias'"):
         whole.table("b", ["biass"])
+
+
+def test_paired_differences(whole):
+    found = whole.differences("weak", "b").set_index(["scenario", "clusters"])
+    medians = whole.data["median"].sel(effect="b", scenario="effect", clusters=6)
+    errors = (medians - 0.5) ** 2
+    off = (errors.sel(priors="informative") - errors.sel(priors="weak")).values
+    row = found.loc[("effect", 6)]
+    assert row["priors"] == "informative"
+    assert row["mse"] == pytest.approx(off.mean())
+    assert row["mse_mcse"] == pytest.approx(off.std(ddof=1) / np.sqrt(12))
+    assert (found["width"] < 0).all()
+    with pytest.raises(bmsem.ModelError, match="no priors 'week'"):
+        whole.differences("week")
 
 
 def test_plots_show_every_prior(whole, tmp_path):

@@ -128,6 +128,8 @@ class BoundModel:
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
+    __repr__ = __str__
+
 
 def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
     """Join a model with data.

@@ -142,7 +142,7 @@ def _solve(name: str, said: list[Said], given: dict[str, float]) -> Prior:
                 best = result
         if best is not None and best[1] < 1e-12:
             break
-    values = None if best is None else tuple(float(f"{v:.4g}") for v in best[0])
+    values = None if best is None else tuple(_rounded(v, spread) for v in best[0])
     if values is None or max(abs(t(found.frozen(*values, *known))) for t in targets) > _PRECISION:
         raise ModelError(
             f"No {name} agrees with: {'; '.join(map(str, said))}. Choose another family, or change the "
@@ -151,6 +151,11 @@ def _solve(name: str, said: list[Said], given: dict[str, float]) -> Prior:
     arguments = [(k, float(given[k])) for k in found.given]
     arguments += list(zip(found.arguments, values, strict=True))
     return Prior(name, tuple(arguments))
+
+
+def _rounded(value: float, spread: float) -> float:
+    """Four digits; what is zero but for rounding is zero."""
+    return 0.0 if abs(value) < 1e-9 * spread else float(f"{value:.4g}")
 
 
 Target = Callable[[Any], float]

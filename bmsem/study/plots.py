@@ -19,6 +19,7 @@ _MARKERS = "osD^vPX"
 _TITLES = {
     "bias": "Bias", "relative_bias": "Relative bias", "rmse": "RMSE", "coverage": "Coverage",
     "width": "Width of the interval", "excludes_zero": "Intervals without zero",
+    "rmse_mean": "RMSE of the mean",
     "empirical_sd": "SD of the estimates", "posterior_sd": "Posterior SD",
 }  # fmt: skip
 
@@ -88,7 +89,7 @@ def _reference(axes: Any, measure: str, width: float) -> None:
         axes.axhline(at, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
     if measure in ("coverage", "excludes_zero"):
         axes.set_ylim(top=min(1.005, axes.get_ylim()[1]))
-    if measure in ("rmse", "width", "empirical_sd", "posterior_sd", "excludes_zero"):
+    if measure in ("rmse", "rmse_mean", "width", "empirical_sd", "posterior_sd", "excludes_zero"):
         axes.set_ylim(bottom=0)
 
 

@@ -102,7 +102,9 @@ class Study:
         data = self.data
         truth = data["truth"].values[:, :, None, :]
         truth = np.broadcast_to(truth, data["median"].shape[:-1])
-        found = performance(truth, *(data[k].values for k in ("median", "sd", "lower", "upper")))
+        found = performance(
+            truth, *(data[k].values for k in ("median", "mean", "sd", "lower", "upper"))
+        )
         dims = (*_DIMS[:3], "effect")
         variables: dict[str, Any] = {}
         for name, (value, error) in found.items():
@@ -155,6 +157,48 @@ class Study:
         if frame["scenario"].nunique() == 1:
             frame = frame.drop(columns="scenario")
         return frame.reset_index(drop=True)
+
+    def differences(self, reference: str, effect: str | None = None) -> pd.DataFrame:
+        """How much better or worse each set of priors did than ``reference`` on the same data.
+
+        Mean squared error and width of the interval less those under the reference, over the
+        replications that have both, with the standard errors of the paired differences: these tell
+        priors apart that the measures' own standard errors do not.
+
+        Raises
+        ------
+        ModelError
+            If a set of priors or an effect is unknown.
+        """
+        known = [str(p) for p in self.data["priors"].values]
+        effects = [str(e) for e in self.data["effect"].values]
+        for name, among, what in ((reference, known, "priors"), (effect, effects, "effect")):
+            if name is not None and name not in among:
+                raise ModelError(f"The study has no {what} '{name}'. {did_you_mean(name, among)}")
+        data = self.data
+        squared = (data["median"] - data["truth"]) ** 2
+        of_mean = (data["mean"] - data["truth"]) ** 2
+        records = []
+        for scenario in data["scenario"].values:
+            for clusters in data["clusters"].values:
+                for name in effects if effect is None else [effect]:
+                    for prior in (p for p in known if p != reference):
+                        at = {"scenario": scenario, "clusters": clusters, "effect": name}
+                        record: dict[str, Any] = {**at, "priors": prior}
+                        for key, values in (
+                            ("mse", squared), ("mse_mean", of_mean),
+                            ("width", data["upper"] - data["lower"]),
+                        ):  # fmt: skip
+                            own = values.sel(at, drop=True)
+                            off = (own.sel(priors=prior) - own.sel(priors=reference)).values
+                            off = off[np.isfinite(off)]
+                            count = max(len(off), 1)
+                            record[key] = float(off.mean()) if len(off) else np.nan
+                            error = off.std(ddof=1) / np.sqrt(count) if len(off) > 1 else np.nan
+                            record[f"{key}_mcse"] = float(error)
+                        records.append(record)
+        keys = [n for k in ("mse", "mse_mean", "width") for n in (k, f"{k}_mcse")]
+        return pd.DataFrame(records, columns=["scenario", "clusters", "effect", "priors", *keys])
 
     def plot(
         self,
