@@ -6,12 +6,13 @@ STAMP := $(VENV)/.installed
 # The first of these that runs and is 3.12 or later; `make PYTHON=…` names one.
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.14 python3 python)
 
-.PHONY: help env test lint types demo clean
+.PHONY: help env test lint types demo notebooks clean
 
 help:
 	@echo "make demo    make the environment, fit Table 25.3, print the estimates"
 	@echo "make test    make the environment, check style and types, run the tests"
 	@echo "make env     make the environment in $(VENV) only"
+	@echo "make notebooks  run the notebooks and keep their outputs (ten minutes)"
 	@echo "make lint    style"
 	@echo "make types   types"
 	@echo "make clean   remove the environment and caches"
@@ -49,6 +50,9 @@ test: lint types
 
 demo: env
 	@$(BIN)/python -m bmsem demo
+
+notebooks: env
+	@$(BIN)/python -m notebooks.execute
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

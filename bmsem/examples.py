@@ -22,7 +22,7 @@ def names() -> list[str]:
     """The examples that there are.
 
     >>> names()
-    ['hsb', 'invariance', 'masks', 'moderation', 'mvpa']
+    ['hsb', 'invariance', 'masks', 'moderation', 'mvpa', 'share']
     """
     return sorted(p.name for p in _root().iterdir() if (p / "README.md").is_file())
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+
+import bmsem
 
 # Table 25.6 prints nothing of the within level: its figures are all of the between level.
 TABLES = {"mvpa": "mvpa_fit", "masks": "masks_fit"}
@@ -85,3 +88,18 @@ def test_contextual_effect_of_ses(name, hsb_fit):
         draws = np.sqrt(draws)
     assert abs(draws.mean() - mean) < 0.1 * sd
     assert draws.std() == pytest.approx(sd, rel=0.06)
+
+
+def test_effect_of_a_programme_on_knowledge():
+    """Project SHARE: a restricted-likelihood mixed model of the same rows gives 0.502 (0.176)."""
+    smf = pytest.importorskip("statsmodels.formula.api")
+    pupils = pd.read_csv(bmsem.examples.path("share", "share.csv"))
+    pupils["male"] = (pupils["sex"] == "M").astype(float)
+    reml = smf.mixedlm("knowledge ~ arm + male", pupils, groups=pupils["school"]).fit(reml=True)
+    assert reml.params["arm"] == pytest.approx(0.502, abs=0.001)
+    model = bmsem.model(bmsem.examples.path("share", "arm_effect.bms"))
+    informative = {"icc(knowledge)": bmsem.elicit("between 0.01 and 0.06 with 90%", "Beta")}
+    for priors in ("weak", informative):
+        fit = model.fit(pupils, priors=priors, draws=3000, seed=1, progress=False)
+        assert np.median(fit.draws("effect")) == pytest.approx(reml.params["arm"], abs=0.05)
+        assert fit.draws("effect").std() == pytest.approx(reml.bse["arm"], rel=0.1)

@@ -57,16 +57,16 @@ WAYS = [
     ("between: sd(y1)", "HalfNormal(2)", "between: y1 ~~ y1", "sd ~ HalfNormal(2)"),
     ("between: y1 ~~ y1", "InverseGamma(3, 2)", "between: y1 ~~ y1", "InverseGamma(3, 2)"),
     ("icc(y1)", "Beta(2, 18)", "between: y1 ~~ y1",
-     "icc ~ Beta(2, 18); variance = (within: y1 ~~ y1) icc / (1 - icc)"),
+     "icc ~ Beta(2, 18)"),
     ("between: rsquare(y1, 40)", "Beta(2, 6)", "between: y1 ~~ y1",
-     "r_square of 40 ~ Beta(2, 6); variance = 40 (1 - r_square)"),
+     "r_square of 40 ~ Beta(2, 6)"),
     ("between: cor(y3, y2)", "Uniform(-0.5, 0.9)", "between: y2 ~~ y3",
      "correlation ~ Uniform(-0.5, 0.9)"),
     ("between: correlations", "LKJ(4)", "between: y2 ~~ y3", "correlation ~ LKJ(4), 2 x 2"),
     ("between: paths", "Normal(0, 3)", "between: y1 ~ y2", "Normal(0, 3)"),
     ("between: sds", "HalfNormal(3)", "between: y2 ~~ y2", "sd ~ HalfNormal(3)"),
     ("iccs", "Beta(1, 9)", "between: y3 ~~ y3",
-     "icc ~ Beta(1, 9); variance = (within: y3 ~~ y3) icc / (1 - icc)"),
+     "icc ~ Beta(1, 9)"),
     ("between: matrices", "InverseWishart(2, 5)", "between: y2 ~~ y3",
      "inverse-Wishart(S, 5), 2 x 2"),
     ("within: y1 ~~ y1", "Normal(2, 4)", "within: y1 ~~ y1", "Normal(2, 4), cut off below 0"),
@@ -84,6 +84,25 @@ def test_a_prior_in_the_text_is_the_one_of_the_mapping(frame, target, prior, row
     by_text = shown(table(frame, f"{LEVELS}priors:\n {target} ~ {prior}"))
     assert by_mapping[row] == by_text[row] == wanted
     assert by_mapping == by_text
+
+
+def test_implied_variances_are_printed(frame):
+    """Quantiles of the variance are those of the ICC, turned over for an R-square."""
+    found = table(
+        frame, priors={"icc(y1)": "Beta(2, 18)", "between: rsquare(y2, 40)": "Beta(2, 6)"}
+    )
+    within = found.rows[[r.parameter.rows[0].full_name for r in found.rows].index(
+        "between: y1 ~~ y1")].reference[1]  # fmt: skip
+    low, high = (within * q / (1 - q) for q in stats.beta(2, 18).ppf([0.025, 0.975]))
+    icc, r_square = found.notes
+    assert icc == (
+        f"between: y1 ~~ y1 = (within: y1 ~~ y1) icc / (1 - icc); at a within variance of "
+        f"{within:.3g}, between {low:.3g} and {high:.3g} with 95% probability"
+    )
+    low, high = 40 * (1 - stats.beta(2, 6).ppf([0.975, 0.025]))
+    assert r_square.endswith(f"r_square); between {low:.3g} and {high:.3g} with 95% probability")
+    assert icc in str(found)
+    assert icc in found._repr_html_()
 
 
 def test_formula_text_reads_back(frame):

@@ -48,7 +48,8 @@ def with_reference(row: ParameterPrior, bound: BoundModel) -> ParameterPrior:
     if within.fixed is not None:
         return replace(row, reference=(-1, within.fixed))
     index = next(q.index for q in bound.structure.parameters if within in q.rows)
-    return replace(row, reference=(index, 0.0))
+    sd = bound.scales.sd.get(("within", first.lhs), 1.0)
+    return replace(row, reference=(index, float(f"{sd**2:.3g}")))
 
 
 _NEEDS: dict[On, tuple[str, str]] = {

@@ -23,7 +23,8 @@ class ParameterPrior:
 
     ``prior`` is a `Prior`, a PyMC distribution object that the user gave, ``None`` if the prior of a
     matrix covers it or if it is determined by ``expression``. ``reference`` is what turns an ICC or an
-    R-square into a variance: the index of the within variance, or -1 and a fixed variance.
+    R-square into a variance: the index of the within variance and its value in the data, or -1 and a
+    fixed variance.
     """
 
     parameter: FreeParameter
@@ -121,13 +122,9 @@ class PriorTable:
         if row.prior is None:
             return self._shown_matrix(row.parameter.index)
         text = str(row.prior) if isinstance(row.prior, Prior) else _dist_text(row.prior)
-        if row.on == "icc":
-            within, fixed = row.reference
-            other = self.rows[within].parameter.name if within >= 0 else f"{fixed:g}"
-            text += f"; variance = ({other}) icc / (1 - icc)"
-        elif row.on == "r_square":
-            text += f"; variance = {row.reference[1]:g} (1 - r_square)"
-        elif isinstance(row.prior, Prior):
+        if row.on in ("icc", "r_square"):
+            return text
+        if isinstance(row.prior, Prior):
             own = natural_range(row.parameter.kind, row.on)
             if support(row.prior)[0] < own[0] and row.lower is None:
                 text += f", cut off below {own[0]:g}"
@@ -157,10 +154,39 @@ class PriorTable:
 
     def __str__(self) -> str:
         head = f"Priors (preset {self.preset}{'' if self.proper else ', improper'})"
-        return f"{head}\n{self.to_frame().to_string(index=False)}"
+        return "\n".join([head, self.to_frame().to_string(index=False), *self.notes])
 
     def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False)
+        notes = "".join(f"<p>{note}</p>" for note in self.notes)
+        return self.to_frame().to_html(index=False) + notes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The variances that priors on ICCs and R-squares imply."""
+        return tuple(self._implied(r) for r in self.rows if r.on in ("icc", "r_square"))
+
+    def _implied(self, row: ParameterPrior) -> str:
+        # SciPy's distributions take a while to import.
+        from bmsem.priors.families import FAMILIES, frozen
+
+        name = row.parameter.rows[0].full_name
+        index, variance = row.reference
+        if row.on == "icc":
+            within = self.rows[index].parameter.rows[0].full_name if index >= 0 else "the fixed one"
+            text = f"{name} = ({within}) icc / (1 - icc)"
+            at = f"at a within variance of {variance:.3g}"
+        else:
+            text = f"{name} = {variance:.3g} (1 - r_square)"
+            at = ""
+        if not isinstance(row.prior, Prior) or row.prior.distribution not in FAMILIES:
+            return text
+        low, high = (float(q) for q in frozen(row.prior).ppf([0.025, 0.975]))
+        if row.on == "icc":
+            ends = [variance * q / (1 - q) for q in (low, high)]
+        else:
+            ends = [variance * (1 - q) for q in (high, low)]
+        where = f"{at}, between" if at else "between"
+        return f"{text}; {where} {ends[0]:.3g} and {ends[1]:.3g} with 95% probability"
 
 
 def _dist_text(dist: Any) -> str:
