@@ -111,6 +111,7 @@ def test_paired_differences(whole):
 def test_plots_show_every_prior(whole, tmp_path):
     figure = whole.plot("b")
     assert {t.get_text() for t in figure.legends[0].get_texts()} == {"weak", "informative"}
+    assert figure._repr_png_().startswith(b"\x89PNG")
     figure.savefig(tmp_path / "study.png")
     assert (tmp_path / "study.png").stat().st_size > 10_000
     with pytest.raises(bmsem.ModelError, match="no scenario 'nul'"):

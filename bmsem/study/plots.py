@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,19 @@ _TITLES = {
 }  # fmt: skip
 
 
+def _figure(width: float, height: float) -> Any:
+    """A figure that a notebook shows by itself, whether pyplot was imported or not."""
+    from matplotlib.figure import Figure
+
+    class Shown(Figure):
+        def _repr_png_(self) -> bytes:
+            buffer = BytesIO()
+            self.savefig(buffer, format="png", dpi=100)
+            return buffer.getvalue()
+
+    return Shown(figsize=(width, height), layout="constrained")
+
+
 def measures_figure(
     study: Study,
     effect: str | Sequence[str] | None,
@@ -31,8 +45,6 @@ def measures_figure(
     scenario: str | None,
 ) -> Any:
     """A panel for each effect (row) and measure (column), a line for each set of priors."""
-    from matplotlib.figure import Figure
-
     known = [str(e) for e in study.data["effect"].values]
     effects = [effect] if isinstance(effect, str) else list(effect or known)
     scenarios = [str(s) for s in study.data["scenario"].values]
@@ -46,9 +58,7 @@ def measures_figure(
             raise ModelError(f"The study has no {what} '{name}'. {did_you_mean(name, among)}")
     found = study.measures.sel(scenario=chosen)
     clusters = study.data["clusters"].values
-    figure = Figure(
-        figsize=(3.0 * len(measures) + 0.5, 2.4 * len(effects) + 0.7), layout="constrained"
-    )
+    figure = _figure(3.0 * len(measures) + 0.5, 2.4 * len(effects) + 0.7)
     panels = figure.subplots(len(effects), len(measures), squeeze=False, sharex=True)
     order = np.argsort(clusters)
     for i, name in enumerate(effects):
@@ -95,13 +105,12 @@ def _reference(axes: Any, measure: str, width: float) -> None:
 
 def ranks_figure(ranks: dict[str, np.ndarray], draws: int) -> Any:
     """Histograms of ranks 0 .. ``draws`` with the band that 95% of uniform counts lie in."""
-    from matplotlib.figure import Figure
     from scipy.stats import binom
 
     names = list(ranks)
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(3.0 * columns, 2.0 * rows + 0.3), layout="constrained")
+    figure = _figure(3.0 * columns, 2.0 * rows + 0.3)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
     for axes, name in zip(panels, names, strict=False):
         values = ranks[name]
