@@ -414,7 +414,12 @@ def simulate(
     Examples
     --------
     >>> from bmsem import Design, simulate
-    >>> trial = "level: within\n y ~~ y\nlevel: between\n y ~ b*treat"
+    >>> trial = '''
+    ... level: within
+    ...   y ~~ y
+    ... level: between
+    ...   y ~ b*treat
+    ... '''
     >>> truth = {"b": 0.5, "within: y ~~ y": 0.9, "icc(y)": 0.1}
     >>> simulate(trial, truth, Design(10, 20, arms={"treat": 0.5}), seed=1).shape
     (200, 3)
