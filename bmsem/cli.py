@@ -168,7 +168,7 @@ def _describe(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from bmsem.api import plan_text
+    from bmsem.plan import plan_text
     from bmsem.priors import prior_table
 
     loaded, data = _load(options)

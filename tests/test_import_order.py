@@ -31,7 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("latent",),
     ("sampling",),
     ("results",),
-    ("api", "cli", "comparison", "intraclass", "examples", "__init__", "__main__", "study"),
+    ("api", "cli", "plan", "comparison", "intraclass", "examples", "__init__", "__main__", "study"),
 )
 # These may import nothing else of bmsem, whatever their floor.
 ONLY: dict[str, set[str]] = {"examples": {"errors"}}

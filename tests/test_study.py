@@ -223,6 +223,10 @@ TRUTH = {"b": 0.5, "within: y ~~ y": 0.9, "icc(y)": 0.1}
         ({"replications": 0}, "at least 1"),
         ({"arms": {}}, "treat"),
         ({"model": "y ~ b*x"}, "no levels"),
+        (
+            {"design": bmsem.Design.from_data({"g": [1, 1, 2], "treat": [0, 0, 1]}, cluster="g")},
+            "that of real data",
+        ),
     ],
 )
 def test_studies_that_cannot_be(changes, message):
@@ -274,6 +278,14 @@ def test_calibration_finds_a_wrong_prior(calibration):
     assert not found.calibrated
     assert str(found).startswith("NOT CALIBRATED")
     assert found.frame["coverage_50"][0] < 0.4
+
+
+def test_too_few_replications_are_no_verdict(calibration):
+    from bmsem.study.ranks import Calibration
+
+    results = [{"ranks": [3], "rhat": 1.0, "divergent": 0, "seconds": 0.1}] * 4
+    found = Calibration.collect({}, results, ["b"], 19, calibration.priors)
+    assert str(found).startswith("Too few replications to tell; 4 replications")
 
 
 def test_calibration_plots(calibration, tmp_path):

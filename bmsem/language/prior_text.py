@@ -44,8 +44,9 @@ def parse_prior(text: str, place: Place | None = None) -> Prior:
 
     Examples
     --------
-    >>> parse_prior("sd ~ HalfNormal(sigma=2)")
-    Prior(distribution='HalfNormal', arguments=(('sigma', 2.0),), on='sd')
+    >>> prior = parse_prior("sd ~ HalfNormal(sigma=2)")
+    >>> prior.distribution, prior.arguments, prior.on
+    ('HalfNormal', (('sigma', 2.0),), 'sd')
     """
     where = place or Place(text, 0, max(1, len(text)), "prior")
     match = _PRIOR.fullmatch(text)

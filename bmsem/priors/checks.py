@@ -88,6 +88,10 @@ def _check_support(row: ParameterPrior) -> None:
     """A prior must leave something of what the parameter can be."""
     if not isinstance(row.prior, Prior):
         return
+    if row.parameter.kind == "variance" and row.upper is not None and row.upper <= 0:
+        raise ModelError(
+            f"{row.parameter.name} is a variance; its upper bound {row.upper:g} excludes it."
+        )
     own, given = natural_range(row.parameter.kind, row.on), support(row.prior)
     bounds = (
         -math.inf if row.lower is None else row.lower,

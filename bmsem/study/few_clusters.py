@@ -132,6 +132,11 @@ def few_clusters(
     sets = dict(priors) if priors is not None else {"weak": "weak", "mplus": "mplus"}
     numbers = [int(j) for j in clusters]
     _check_numbers(numbers, sets, replications, draws, tune, chains)
+    if design is not None and design.data is not None:
+        raise ModelError(
+            "The design is that of real data, whose clusters cannot be another number. Describe it: "
+            "size=20, arms={…}, covariates={…}."
+        )
     base = design or Design(
         max(numbers), size, arms=dict(arms or {}), covariates=dict(covariates or {})
     )
@@ -239,4 +244,5 @@ def _described_one(prior: Any) -> str:
     node = getattr(prior, "owner", None)
     constants = [getattr(i, "data", None) for i in getattr(node, "inputs", ())]
     shown = ", ".join(str(np.asarray(c).tolist()) for c in constants if c is not None)
-    return f"{getattr(node, 'op', type(prior).__name__)}({shown})"
+    name = getattr(getattr(node, "op", None), "_print_name", [type(prior).__name__])[0]
+    return f"{name}({shown})"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from bmsem.errors import ModelError, did_you_mean
 from bmsem.study.measures import MEASURES
-
-if TYPE_CHECKING:
-    from bmsem.study.results import Study
 
 # Okabe & Ito's colours, which the colour-blind can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -39,15 +36,19 @@ def _figure(width: float, height: float) -> Any:
 
 
 def measures_figure(
-    study: Study,
+    results: Any,
     effect: str | Sequence[str] | None,
     measures: Sequence[str],
     scenario: str | None,
+    width: float,
 ) -> Any:
-    """A panel for each effect (row) and measure (column), a line for each set of priors."""
-    known = [str(e) for e in study.data["effect"].values]
+    """A panel for each effect (row) and measure (column), a line for each set of priors.
+
+    ``results`` are a study's measures, ``width`` the width of its intervals.
+    """
+    known = [str(e) for e in results["effect"].values]
     effects = [effect] if isinstance(effect, str) else list(effect or known)
-    scenarios = [str(s) for s in study.data["scenario"].values]
+    scenarios = [str(s) for s in results["scenario"].values]
     chosen = scenario or scenarios[0]
     for name, among, what in (
         *((e, known, "effect") for e in effects),
@@ -56,25 +57,25 @@ def measures_figure(
     ):
         if name not in among:
             raise ModelError(f"The study has no {what} '{name}'. {did_you_mean(name, among)}")
-    found = study.measures.sel(scenario=chosen)
-    clusters = study.data["clusters"].values
+    found = results.sel(scenario=chosen)
+    clusters = results["clusters"].values
     figure = _figure(3.0 * len(measures) + 0.5, 2.4 * len(effects) + 0.7)
     panels = figure.subplots(len(effects), len(measures), squeeze=False, sharex=True)
     order = np.argsort(clusters)
     for i, name in enumerate(effects):
         for j, measure in enumerate(measures):
             axes = panels[i][j]
-            for k, prior in enumerate(study.data["priors"].values):
+            for k, prior in enumerate(results["priors"].values):
                 at = found.sel(effect=name, priors=prior)
                 # Side by side, so that bars do not hide each other.
-                shift = 1.0 + 0.02 * (k - (study.data.sizes["priors"] - 1) / 2)
+                shift = 1.0 + 0.02 * (k - (results.sizes["priors"] - 1) / 2)
                 axes.errorbar(
                     clusters[order] * shift, at[measure].values[order],
                     yerr=2 * at[f"{measure}_mcse"].values[order], label=str(prior), capsize=2,
                     color=_COLOURS[k % len(_COLOURS)], marker=_MARKERS[k % len(_MARKERS)],
                     markersize=4, linewidth=1.2,
                 )  # fmt: skip
-            _reference(axes, measure, study.sampling.width)
+            _reference(axes, measure, width)
             axes.set_xscale("log")
             axes.set_xticks(clusters, [str(c) for c in clusters])
             axes.minorticks_off()

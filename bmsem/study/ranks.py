@@ -96,8 +96,8 @@ class Calibration:
 
     @property
     def calibrated(self) -> bool:
-        """Whether no quantity's ranks depart from uniform (adjusted p below 0.05)."""
-        return bool((self.frame["p_adjusted"] >= 0.05).all())
+        """Whether no quantity's ranks are known to depart from uniform (adjusted p below 0.05)."""
+        return not bool((self.frame["p_adjusted"] < 0.05).any())
 
     def plot(self, names: Sequence[str] | None = None, **options: Any) -> Any:
         """Empirical distribution of the ranks less the uniform one, through arviz-plots.
@@ -153,20 +153,19 @@ class Calibration:
     def __str__(self) -> str:
         frame = self.frame
         count = self.data.sizes["replication"]
-        head = "too few replications to tell"
+        verdict = "Too few replications to tell"
         if frame["p"].notna().any():
             worst = frame.sort_values("p").iloc[0]
-            head = (
-                f"smallest p {worst['p']:.4f} ({worst['quantity']}), "
+            verdict = "No departure from calibration" if self.calibrated else "NOT CALIBRATED"
+            verdict += (
+                f": smallest p {worst['p']:.4f} ({worst['quantity']}), "
                 f"{worst['p_adjusted']:.2f} after Bonferroni"
             )
-        verdict = "No departure from calibration" if self.calibrated else "NOT CALIBRATED"
         shown = frame.drop(
             columns=[c for c in map(str, frame) if c.endswith(("_mcse", "_expected"))]
         )
         lines = [
-            f"{verdict}: {head}; {count:,} replications, ranks among "
-            f"{self.data.attrs['draws']} draws.",
+            f"{verdict}; {count:,} replications, ranks among {self.data.attrs['draws']} draws.",
             "",
             shown.to_string(index=False, float_format=lambda v: f"{v:.3f}"),
         ]

@@ -215,7 +215,7 @@ class Study:
         """
         from bmsem.study.plots import measures_figure
 
-        return measures_figure(self, effect, measures, scenario)
+        return measures_figure(self.measures, effect, measures, scenario, self.sampling.width)
 
     def save(self, path: Any) -> Any:
         """Write results and measures as NetCDF."""
