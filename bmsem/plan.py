@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bmsem.data import BoundModel
 from bmsem.priors import PriorTable
 from bmsem.spec import Level
