@@ -122,6 +122,14 @@ def test_a_parameters_own_prior_goes_before_a_groups(frame):
     assert shown(table(frame, priors=given)) == found
 
 
+def test_a_label_called_like_a_group_is_a_label(frame):
+    text = LEVELS.replace("a*y2", "sds*y2")
+    for found in (table(frame, text, {"sds": "Normal(1, 2)"}),
+                  table(frame, f"{text}priors:\n sds ~ Normal(1, 2)")):  # fmt: skip
+        assert shown(found)["within: y1 ~ y2"] == "Normal(1, 2)"
+        assert shown(found)["within: y1 ~~ y1"].startswith("sd ~ HalfStudentT")
+
+
 def test_draws_follow_the_priors(frame):
     """Each quantity's draws against its distribution, the parameters being in natural units."""
     found = draws_of(

@@ -90,7 +90,7 @@ def log_prior(bound: BoundModel, table: PriorTable, parameters: Array) -> Array:
     Each density is one of the quantity that has the prior (an ICC, a standard deviation, a correlation
     matrix), without Jacobians of what the sampler works with; improper flat priors have none, constants
     of matrices are left out. Power scaling means these densities (Kallioinen, Paananen, Bürkner &
-    Vehtari 2024, Statistics and Computing 34, 57, section 2).
+    Vehtari 2024, Statistics and Computing 34, 57).
     """
     table = all_sampled(table)
     graph = build_prior_graph(bound, table)

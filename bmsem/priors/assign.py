@@ -188,7 +188,7 @@ def _given(bound: BoundModel, given: dict[str, Any]) -> dict[int, tuple[Any, On]
             )
         on: On = target.of_group()[1] if group else target.on
         if isinstance(prior, Prior):
-            prior = prior_on(target, prior)
+            prior = prior_on(target, prior, group)
         for row in free:
             element = matrix_element(prior, row) if group and isinstance(prior, Prior) else prior
             (groups if group else single)[index[row.key]] = (element, on)

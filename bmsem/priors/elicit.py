@@ -39,9 +39,8 @@ def elicit(
     """The distribution of a family that agrees with what is known.
 
     There must be as many statements as the family has arguments; they are then met exactly. An interval
-    counts as two, with the same probability on either side of it (O'Hagan et al. 2006, *Uncertain
-    Judgements*, chapter 5); one that begins where the family does, such as one from 0 for a
-    half-normal, counts as one.
+    counts as two, with the same probability on either side of it; one that begins where the family
+    does, such as one from 0 for a half-normal, counts as one.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from bmsem.results.tables import Table
 Array = NDArray[np.float64]
 
 # Above this a posterior moves noticeably with the power of the prior or of the likelihood
-# (Kallioinen, Paananen, Bürkner & Vehtari 2024, section 4.2).
+# (Kallioinen, Paananen, Bürkner & Vehtari 2024; the threshold of `arviz_stats.psense_summary`).
 THRESHOLD = 0.05
 # Above this Pareto's k the draws cannot stand for the scaled posterior.
 _LARGEST_K = 0.7

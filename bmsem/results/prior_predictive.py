@@ -193,6 +193,7 @@ class PriorPredictive:
             "figure_kwargs": {"figsize": size, "layout": "constrained"},
             "col_wrap": columns,
             "group": "prior",
+            "visuals": {"point_estimate_text": False},
         } | options
         return plot_dist(self._tree(values), **given)
 

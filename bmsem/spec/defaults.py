@@ -351,7 +351,7 @@ class _Table:
                 self.rows[row.key] = replace(row, prior=prior)
         # The later of two groups goes before the earlier one, as in a mapping.
         for statement in reversed(groups):
-            prior = prior_on(statement.target, statement.prior)
+            prior = prior_on(statement.target, statement.prior, group=True)
             for row in self._meant(statement):
                 if row.prior is None and row.fixed is None:
                     self.rows[row.key] = replace(row, prior=matrix_element(prior, row))

@@ -122,15 +122,15 @@ class Target:
         return found
 
 
-def prior_on(target: Target, prior: Prior) -> Prior:
-    """The prior on the quantity that the target names: ``sd(y) ~ HalfNormal(1)``.
+def prior_on(target: Target, prior: Prior, group: bool = False) -> Prior:
+    """The prior on the quantity that the target, a group's name perhaps, means: ``sd(y) ~ …``.
 
     Raises
     ------
     ModelError
         If the prior names another quantity itself.
     """
-    on: On = target.of_group()[1] if target.name.lower() in GROUPS else target.on
+    on: On = target.of_group()[1] if group else target.on
     if prior.distribution == "LKJ" and on == "parameter":
         on = "correlation"
     if on == "parameter":
