@@ -129,7 +129,7 @@ def journal_lines(path):
 
 
 @pytest.mark.parametrize(
-    ("sign", "cores"), [(signal.SIGKILL, 1), (signal.SIGINT, 1), (signal.SIGKILL, 2)]
+    ("sign", "cores"), [(signal.SIGKILL, 1), (signal.SIGINT, 2), (signal.SIGKILL, 2)]
 )
 def test_an_interrupted_study_goes_on_to_the_same_table(whole, tmp_path, sign, cores):
     path = tmp_path / "study.jsonl"
@@ -149,6 +149,7 @@ def test_an_interrupted_study_goes_on_to_the_same_table(whole, tmp_path, sign, c
     assert process.returncode != 0, "the study was done before it could be interrupted"
     if sign == signal.SIGINT:
         assert b"KeyboardInterrupt" in error
+        assert b"of 48 replications are kept in" in error
     kept = journal_lines(path)
     assert 6 <= kept < 49
     if sign == signal.SIGKILL:

@@ -141,6 +141,9 @@ def calibrate(
             title="Calibration",
             already=len(every) - len(left),
         )
+    except KeyboardInterrupt as interruption:
+        interruption.add_note(journal.kept(len(every)))
+        raise
     finally:
         journal.close()
     shown = [*own, LOG_LIKELIHOOD] if with_likelihood else own

@@ -171,6 +171,9 @@ def few_clusters(
             progress=progress,
             already=len(every) - len(left),
         )
+    except KeyboardInterrupt as interruption:
+        interruption.add_note(journal.kept(len(every)))
+        raise
     finally:
         journal.close()
     results = {t: journal.done[t.key] for t in every}

@@ -77,6 +77,15 @@ class Journal:
         self._file.flush()
         os.fsync(self._file.fileno())
 
+    def kept(self, total: int) -> str:
+        """What an interrupted study has, in words."""
+        if self.path is None:
+            return "Nothing is kept of an interrupted study without a path: give it path='…'."
+        return (
+            f"{len(self.done)} of {total} replications are kept in '{self.path}': the same call goes on "
+            f"from there."
+        )
+
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
