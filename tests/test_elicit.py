@@ -163,6 +163,19 @@ def test_statements_that_cannot_be_read():
         bmsem.elicit()
 
 
+def test_limits_without_a_probability_are_not_guessed():
+    for text in ("between 0 and 10", "mean 10, below 25%", "mean 3, below 10.5"):
+        with pytest.raises(bmsem.ModelSyntaxError, match="no statement"):
+            bmsem.elicit(text)
+
+
+def test_far_from_zero():
+    prior = bmsem.elicit("between 10001 and 10011 with 95%")
+    found = scipy_of(prior)
+    assert float(found.cdf(10001)) == pytest.approx(0.025, abs=0.002)
+    assert float(found.cdf(10011)) == pytest.approx(0.975, abs=0.002)
+
+
 def test_elicited_priors_are_used(tmp_path):
     prior = bmsem.elicit("between -1 and 1 with 95%")
     frame = bmsem.simulate("y ~ b*x", {"b": 0.2, "sd(y)": 1},

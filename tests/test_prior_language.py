@@ -130,6 +130,28 @@ def test_a_label_called_like_a_group_is_a_label(frame):
         assert shown(found)["within: y1 ~~ y1"].startswith("sd ~ HalfStudentT")
 
 
+def test_groups_leave_out_what_they_do_not_mean(frame):
+    text = LEVELS.replace("y1 ~ a*y2", "s | y1 ~ y2")
+    found = shown(table(frame, text, {"iccs": "Beta(1, 9)"}))
+    assert found["between: y1 ~~ y1"] == "icc ~ Beta(1, 9)"
+    assert found["between: s ~~ s"].startswith("sd ~")
+    found = shown(table(frame, f"{LEVELS}a == 2*b", {"paths": "Normal(0, 3)"}))
+    assert (found["within: y1 ~ y2"], found["between: y1 ~ y2"]) == ("= 2*b", "Normal(0, 3)")
+
+
+def test_the_total_of_an_r_square_counts_for_pymc_distributions_too(frame):
+    found = table(frame, priors={"between: rsquare(y1, 40)": pm.Beta.dist(2, 2)})
+    assert "between: y1 ~~ y1 = 40 (1 - r_square)" in str(found)
+
+
+def test_implied_variances_of_priors_that_are_cut_off_or_written_otherwise(frame):
+    assert "(within: y1 ~~ y1) icc" in str(
+        table(frame, priors={"icc(y1)": "Beta(mu=0.1, sigma=0.05)"})
+    )
+    (note,) = table(frame, priors={"icc(y1)": "Normal(0.1, 0.1)"}).notes
+    assert float(note.split("between ")[-1].split(" and")[0]) > 0
+
+
 def test_draws_follow_the_priors(frame):
     """Each quantity's draws against its distribution, the parameters being in natural units."""
     found = draws_of(

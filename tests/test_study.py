@@ -185,6 +185,46 @@ def test_a_file_of_another_study_is_refused(tmp_path):
         Journal(tmp_path / "nowhere" / "study.jsonl", {"seed": 1})
 
 
+@pytest.mark.parametrize("text", [b'{"a": 1}', b"my precious notes"])
+def test_a_file_that_is_no_study_is_left_alone(tmp_path, text):
+    path = tmp_path / "notes"
+    path.write_bytes(text)
+    with pytest.raises(bmsem.DataError, match="is not the file of a study"):
+        Journal(path, {"seed": 1})
+    assert path.read_bytes() == text
+    # The beginning of this study's own first line is what a kill leaves.
+    path.write_bytes(b'{"seed"')
+    Journal(path, {"seed": 1}).close()
+    assert path.read_bytes() == b'{"seed": 1}\n'
+
+
+def with_covariate(scale, path=None, prior="weak", **options):
+    import pymc as pm
+
+    text = "level: within\n y ~~ y\nlevel: between\n y ~ b*w"
+    priors = pm.Exponential.dist(scale) if prior == "own" else "HalfNormal(1)"
+    values = np.arange(8.0) * (1 if prior == "own" else scale)
+    return bmsem.study.few_clusters(
+        text, {"b": 0.5, "within: sd(y)": 1, "between: sd(y)": 0.5}, clusters=[8],
+        priors={"p": {"between: sd(y)": priors}}, replications=1, size=5,
+        covariates={"w": values}, draws=100, tune=100, cores=1, path=path, progress=False, **options,
+    )  # fmt: skip
+
+
+def test_a_study_knows_the_values_of_its_design_and_the_arguments_of_its_priors(tmp_path):
+    one, hundred = with_covariate(1.0), with_covariate(100.0)
+    ratio = float(one.data["sd"].mean() / hundred.data["sd"].mean())
+    assert ratio > 20  # nothing of the first study is used for the second
+    path = tmp_path / "study.jsonl"
+    with_covariate(1.0, path)
+    with pytest.raises(bmsem.DataError, match="its designs differ"):
+        with_covariate(100.0, path)
+    path = tmp_path / "priors.jsonl"
+    with_covariate(3.0, path, "own")
+    with pytest.raises(bmsem.DataError, match="its priors differ"):
+        with_covariate(5.0, path, "own")
+
+
 def test_failures_are_reported_not_dropped(monkeypatch):
     from bmsem.study import replicate
 
@@ -222,6 +262,8 @@ TRUTH = {"b": 0.5, "within: y ~~ y": 0.9, "icc(y)": 0.1}
         ({"clusters": [1, 5]}, "two or more"),
         ({"clusters": [5, 5]}, "different numbers"),
         ({"replications": 0}, "at least 1"),
+        ({"width": 95}, "width between 0 and 1"),
+        ({"interval": "hdi"}, "'equal' or 'hpd'"),
         ({"arms": {}}, "treat"),
         ({"model": "y ~ b*x"}, "no levels"),
         (

@@ -173,7 +173,11 @@ def _matrix_density(
     if block.full:
         return (block.lkj - 1.0) * np.linalg.slogdet(correlations)[1][:, None]
     shape = block.lkj + (block.size - 2) / 2.0
-    free = [(i, j) for i, j, index in block.pairs if rows[index].prior is None]
+    free = [
+        (i, j)
+        for i, j, index in block.pairs
+        if rows[index].prior is None and rows[index].role == "sampled"
+    ]
     found = [np.log1p(-(correlations[:, i, j] ** 2)) for i, j in free]
     total = (shape - 1.0) * np.sum(found, axis=0) if found else np.zeros(len(parameters))
     return np.asarray(total)[:, None]

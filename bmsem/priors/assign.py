@@ -58,8 +58,8 @@ def prior_table(
     parameters = bound.structure.parameters
     solved = solve_constraints(bound.spec)
     determined = dict(solved.determined)
-    chosen = _given(bound, given)
-    own = {p.index: chosen.get(p.index, (p.prior, "parameter"))[0] for p in parameters}
+    chosen = _given(bound, given, frozenset(determined))
+    own = {p.index: chosen[p.index][0] if p.index in chosen else p.prior for p in parameters}
     of_matrix = {i: v for i, v in own.items() if isinstance(v, Prior) and v.of_matrix}
     apart = frozenset(
         p.index
@@ -98,13 +98,14 @@ def prior_table(
             continue
         prior: Any
         on: On = "parameter"
+        total: float | None = None
         source = "given" if p.index in chosen else "model text"
         if p.index in instead:
             prior = instead[p.index]
         elif p.index in in_matrix:
             prior = None
         elif p.index in chosen:
-            prior, on = chosen[p.index]
+            prior, on, total = chosen[p.index]
         elif p.prior is not None:
             prior = p.prior
         elif p.kind == "covariance" and p.index not in apart:
@@ -115,7 +116,7 @@ def prior_table(
         first = p.rows[0]
         lower = low if low is not None else first.lower
         upper = high if high is not None else first.upper
-        row = ParameterPrior(p, "sampled", prior, source, None, lower, upper, on)
+        row = ParameterPrior(p, "sampled", prior, source, None, lower, upper, on, given_total=total)
         row = with_reference(row, bound)
         check_row(row)
         integrable = (
@@ -161,16 +162,21 @@ def _split(priors: str | Mapping[str, Any]) -> tuple[Preset, dict[str, Any]]:
     return PRESETS[name], given
 
 
-def _given(bound: BoundModel, given: dict[str, Any]) -> dict[int, tuple[Any, On]]:
-    """Priors by parameter index, and the quantity that they are on.
+Chosen = tuple[Any, On, float | None]
 
-    A parameter's own prior goes before a group's.
+
+def _given(
+    bound: BoundModel, given: dict[str, Any], determined: frozenset[str]
+) -> dict[int, Chosen]:
+    """Priors by parameter index, the quantity that they are on, and the total of an R-square.
+
+    A parameter's own prior goes before a group's, and a group leaves out what constraints determine.
     """
     parameters = bound.structure.parameters
     index = {row.key: p.index for p in parameters for row in p.rows}
     rows = bound.spec.parameters
-    groups: dict[int, tuple[Any, On]] = {}
-    single: dict[int, tuple[Any, On]] = {}
+    groups: dict[int, Chosen] = {}
+    single: dict[int, Chosen] = {}
     for key, value in given.items():
         prior = parse_prior(value) if isinstance(value, str) else value
         target = _target(key, rows)
@@ -191,7 +197,9 @@ def _given(bound: BoundModel, given: dict[str, Any]) -> dict[int, tuple[Any, On]
             prior = prior_on(target, prior, group)
         for row in free:
             element = matrix_element(prior, row) if group and isinstance(prior, Prior) else prior
-            (groups if group else single)[index[row.key]] = (element, on)
+            if group and row.label in determined:
+                continue
+            (groups if group else single)[index[row.key]] = (element, on, target.total)
     return groups | single
 
 

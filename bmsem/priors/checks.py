@@ -26,7 +26,7 @@ def with_reference(row: ParameterPrior, bound: BoundModel) -> ParameterPrior:
             f"a single variance. Give it to the variance itself."
         )
     if row.on == "r_square":
-        total = row.prior.total if isinstance(row.prior, Prior) else None
+        total = row.prior.total if isinstance(row.prior, Prior) else row.given_total
         if total is None:
             sd = bound.scales.sd.get((first.level, first.lhs))
             if sd is None:

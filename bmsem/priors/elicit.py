@@ -141,7 +141,12 @@ def _solve(name: str, said: list[Said], given: dict[str, float]) -> Prior:
                 best = result
         if best is not None and best[1] < 1e-12:
             break
-    values = None if best is None else tuple(_rounded(v, spread) for v in best[0])
+    values = None
+    if best is not None:
+        values = tuple(
+            _rounded(v, spread, n not in found.positive)
+            for n, v in zip(found.arguments, best[0], strict=True)
+        )
     if values is None or max(abs(t(found.frozen(*values, *known))) for t in targets) > _PRECISION:
         raise ModelError(
             f"No {name} agrees with: {'; '.join(map(str, said))}. Choose another family, or change the "
@@ -152,9 +157,15 @@ def _solve(name: str, said: list[Said], given: dict[str, float]) -> Prior:
     return Prior(name, tuple(arguments))
 
 
-def _rounded(value: float, spread: float) -> float:
+def _rounded(value: float, spread: float, location: bool) -> float:
     """Four digits; what is zero but for rounding is zero."""
-    return 0.0 if abs(value) < 1e-9 * spread else float(f"{value:.4g}")
+    if abs(value) < 1e-9 * spread:
+        return 0.0
+    if not location:
+        return float(f"{value:.4g}")
+    # As many digits as the spread needs: a year among years has more than four.
+    size = max(abs(value) / spread, 1.0) if spread < abs(value) else 1.0
+    return float(f"{value:.{4 + int(np.log10(size))}g}")
 
 
 Target = Callable[[Any], float]

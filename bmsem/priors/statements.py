@@ -12,10 +12,12 @@ from bmsem.errors import ModelError, ModelSyntaxError, Place
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _SHARE = rf"(?P<share>{_NUMBER})\s*(?P<percent>%)?(?:\s*(?:probability|chance))?"
 _WITH = r"\s*(?:with|has|at)?\s*(?:a\s+)?(?:probability\s+(?:of\s+)?)?"
-_INTERVAL = rf"between\s+(?P<low>{_NUMBER})\s+and\s+(?P<high>{_NUMBER})"
+# A limit ends where its digits end, and is no share: "below 25%" has no limit.
+_END = r"(?![\d.%eE])"
+_INTERVAL = rf"between\s+(?P<low>{_NUMBER}){_END}\s+and\s+(?P<high>{_NUMBER}){_END}"
 _BELOW = r"(?P<below>below|under|less\s+than|at\s+most|smaller\s+than)"
 _ABOVE = r"(?P<above>above|over|more\s+than|at\s+least|larger\s+than|greater\s+than)"
-_TAIL = rf"(?:{_BELOW}|{_ABOVE})\s+(?P<at>{_NUMBER})"
+_TAIL = rf"(?:{_BELOW}|{_ABOVE})\s+(?P<at>{_NUMBER}){_END}"
 _MOMENT = r"(?P<moment>mean|median|mode|sd|standard\s+deviation)"
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)

@@ -36,6 +36,7 @@ class ParameterPrior:
     upper: float | None = None
     given_on: On = "parameter"
     reference: tuple[int, float] = (-1, 0.0)
+    given_total: float | None = None
 
     @property
     def on(self) -> On:
@@ -180,7 +181,14 @@ class PriorTable:
             at = ""
         if not isinstance(row.prior, Prior) or row.prior.distribution not in FAMILIES:
             return text
-        low, high = (float(q) for q in frozen(row.prior).ppf([0.025, 0.975]))
+        try:
+            own = frozen(row.prior)
+        except ModelError:
+            # Written in another way that PyMC takes, by mean and standard deviation perhaps.
+            return text
+        # Of the part that an ICC or an R-square can have.
+        below, above = float(own.cdf(0.0)), float(own.cdf(1.0))
+        low, high = (float(own.ppf(below + q * (above - below))) for q in (0.025, 0.975))
         if row.on == "icc":
             ends = [variance * q / (1 - q) for q in (low, high)]
         else:

@@ -277,6 +277,8 @@ def _conclusion(lower: float, upper: float) -> str:
 def _verdict(prior: float, likelihood: float) -> str:
     if not np.isfinite(prior) or not np.isfinite(likelihood):
         return "not known: the draws do not vary or are too few"
+    if prior < THRESHOLD and likelihood < THRESHOLD:
+        return "hardly moves with the prior or the data"
     if prior < THRESHOLD:
         return "rests on the data"
     if likelihood < THRESHOLD:

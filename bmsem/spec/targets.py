@@ -86,6 +86,10 @@ class Target:
         rows = list(rows)
         if self.is_group(rows):
             found = [r for r in rows if self._in_group(r)]
+            if self.name.lower() == "iccs":
+                # Slopes and variables of clusters have no part within.
+                parts = {r.lhs for r in rows if r.is_variance and r.level == "within"}
+                found = [r for r in found if r.lhs in parts]
             if found:
                 return found
         elif self.name:

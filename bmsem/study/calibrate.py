@@ -28,7 +28,7 @@ from bmsem.errors import BmsemError, ModelError, SamplingError
 from bmsem.priors import PriorTable, prior_table
 from bmsem.simulation import Design, Simulator, simulator
 from bmsem.spec import ModelSpec
-from bmsem.study.few_clusters import described_priors, spec_of
+from bmsem.study.few_clusters import described_design, described_priors, spec_of
 from bmsem.study.journal import Journal
 from bmsem.study.pool import run_tasks
 from bmsem.study.replicate import parameters_as_fit
@@ -119,7 +119,7 @@ def calibrate(
     study = {
         "bmsem": __version__,
         "model": Model(spec).formula,
-        "design": str(data_design),
+        "design": described_design(data_design),
         "priors": described_priors(priors),
         "names": own,
         "ranks": ranks,

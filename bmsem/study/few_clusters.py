@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
+from uuid import uuid4
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from bmsem.api import model as model_of
 from bmsem.data import bind
 from bmsem.errors import ModelError
 from bmsem.priors import prior_table
-from bmsem.simulation import Design, simulator
+from bmsem.simulation import Covariate, Design, simulator
 from bmsem.spec import ModelSpec, Prior
 from bmsem.study.journal import Journal
 from bmsem.study.pool import run_tasks
@@ -131,6 +131,12 @@ def few_clusters(
         )
     sets = dict(priors) if priors is not None else {"weak": "weak", "mplus": "mplus"}
     numbers = [int(j) for j in clusters]
+    seed = int(seed)
+    if not 0 < width < 1 or interval not in ("equal", "hpd"):
+        raise ModelError(
+            f"width={width} and interval='{interval}': give a width between 0 and 1, such as 0.95, and "
+            f"'equal' or 'hpd'."
+        )
     _check_numbers(numbers, sets, replications, draws, tune, chains)
     if design is not None and design.data is not None:
         raise ModelError(
@@ -142,6 +148,7 @@ def few_clusters(
     )
     designs = {j: with_clusters(base, j) for j in numbers}
     scenarios = _scenarios(truth)
+    effects = [effects] if isinstance(effects, str) else effects
     names = list(effects) if effects is not None else default_effects(spec)
     sampling = Sampling(draws, tune, chains, target_accept, width, interval)
     readies = {j: simulator(spec, designs[j]) for j in numbers}
@@ -152,13 +159,13 @@ def few_clusters(
         "bmsem": __version__,
         "model": Model(spec).formula,
         "truth": {s: {k: float(x) for k, x in v.items()} for s, v in scenarios.items()},
-        "designs": {str(j): str(d) for j, d in designs.items()},
+        "designs": {str(j): described_design(d) for j, d in designs.items()},
         "priors": {k: described_priors(v) for k, v in sets.items()},
         "effects": names,
         "sampling": repr(sampling),
         "seed": seed,
     }
-    identity = f"{crc32(json.dumps(study).encode()):08x}"
+    identity = uuid4().hex
     journal = Journal(Path(path) if path is not None else None, study)
     every = [Task(s, j, r, seed) for r in range(replications) for s in scenarios for j in numbers]
     left = [t for t in every if t.key not in journal.done]
@@ -234,6 +241,26 @@ def _true_effects(setup: Setup, scenario: str, clusters: int) -> np.ndarray:
     return true_effects(bound, theta, setup.effects)
 
 
+def described_design(design: Design) -> str:
+    """A design as text, with a mark of all that it holds: values, sizes, data, seed."""
+    parts: list[bytes | str] = [
+        design.cluster_sizes.tobytes(),
+        repr(dict(design.arms)),
+        repr(dict(design.levels)),
+        repr((design.redraw, design.seed, design.cluster)),
+    ]
+    for name, given in design.covariates.items():
+        own = given if isinstance(given, str | Covariate) else np.asarray(given).tolist()
+        parts.append(f"{name}: {own}")
+    if design.data is not None:
+        parts.append(design.data.to_csv())
+    mark = sha256()
+    for part in parts:
+        mark.update(part if isinstance(part, bytes) else part.encode())
+        mark.update(b"\0")
+    return f"{design} [{mark.hexdigest()[:16]}]"
+
+
 def described_priors(priors: Any) -> Any:
     """A set of priors as JSON values, so that a file knows its study."""
     if not isinstance(priors, Mapping):
@@ -245,7 +272,16 @@ def _described_one(prior: Any) -> str:
     if isinstance(prior, str | Prior):
         return str(prior)
     node = getattr(prior, "owner", None)
-    constants = [getattr(i, "data", None) for i in getattr(node, "inputs", ())]
-    shown = ", ".join(str(np.asarray(c).tolist()) for c in constants if c is not None)
+    # The first inputs are the state of the random numbers and the size.
+    values = []
+    for given in getattr(node, "inputs", ())[2:]:
+        try:
+            values.append(str(np.asarray(given.eval()).tolist()))
+        except Exception as error:
+            raise ModelError(
+                f"A study must know its priors, and the arguments of {prior} are no numbers. Give the "
+                f"prior as text, or with numbers."
+            ) from error
+    shown = ", ".join(values)
     name = getattr(getattr(node, "op", None), "_print_name", [type(prior).__name__])[0]
     return f"{name}({shown})"

@@ -58,6 +58,11 @@ class Journal:
             raise DataError(
                 f"'{path}' is not the file of a study. Give another path, or delete it."
             ) from error
+        if found is None and not (json.dumps(head) + "\n").encode().startswith(text):
+            # Nothing but the beginning of this study's own first line may be overwritten.
+            raise DataError(
+                f"'{path}' is not the file of a study. Give another path, or delete it."
+            )
         if found is not None:
             _require_same(path, head, found)
         if len(whole) < len(text):

@@ -74,11 +74,12 @@ def performance(
             return root, spread(values**2) / np.sqrt(n) / (2 * root)
 
         bias = average(estimate - true)
+        relative_to = np.where(truth == 0.0, np.nan, truth)
         own = spread(estimate)
         widths = upper - lower
         return {
             "bias": (bias, own / np.sqrt(n)),
-            "relative_bias": (bias / truth, own / np.sqrt(n) / np.abs(truth)),
+            "relative_bias": (bias / relative_to, own / np.sqrt(n) / np.abs(relative_to)),
             "empirical_sd": (own, own / np.sqrt(2 * (n - 1))),
             "posterior_sd": root_mean_square(sd),
             "rmse": root_mean_square(estimate - true),

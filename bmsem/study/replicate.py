@@ -96,7 +96,8 @@ class Setup:
         return {**self.__dict__, "_ready": {}}
 
 
-# Prepared once in each process: joblib sends the setup with every task.
+# Of the study that this process works on: joblib sends the setup with every task, what it has prepared
+# stays here. ``identity`` is one call's.
 _PREPARED: dict[str, Setup] = {}
 
 
@@ -105,7 +106,10 @@ def run_replication(identity: str, setup: Setup, task: Task) -> dict[str, Any]:
 
     A replication that fails is reported with its reason, never left out silently.
     """
-    setup = _PREPARED.setdefault(identity, setup)
+    if identity not in _PREPARED:
+        _PREPARED.clear()
+        _PREPARED[identity] = setup
+    setup = _PREPARED[identity]
     ready = setup.simulator(task.clusters)
     theta = setup.truths[task.scenario, task.clusters]
     found: dict[str, Any] = {}
