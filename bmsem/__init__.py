@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from bmsem.api import Model, load, model, read_mplus, simulate
     from bmsem.comparison import compare
     from bmsem.descriptives import describe
+    from bmsem.fit import Fit
     from bmsem.intraclass import icc
     from bmsem.priors.elicit import describe_prior, elicit
     from bmsem.priors.small_samples import between_path_prior, between_variance_prior
-    from bmsem.results import Fit
     from bmsem.simulation import Covariate, Design
 
 __all__ = [
@@ -75,7 +75,7 @@ __all__ = [
 _LATER = {
     "Covariate": "bmsem.simulation",
     "Design": "bmsem.simulation",
-    "Fit": "bmsem.results",
+    "Fit": "bmsem.fit",
     "Model": "bmsem.api",
     "between_path_prior": "bmsem.priors.small_samples",
     "between_variance_prior": "bmsem.priors.small_samples",

@@ -16,19 +16,20 @@ from bmsem.language import parse_formula, write_formula
 from bmsem.plan import plan_text
 from bmsem.priors import PriorTable, prior_table
 from bmsem.spec import ModelSpec
+from bmsem.tables import Grid, Tabular
 
 if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
 
+    from bmsem.fit import Fit
     from bmsem.language.mplus import MplusInput
-    from bmsem.results import Fit
     from bmsem.results.prior_predictive import PriorPredictive
     from bmsem.simulation import Design
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class Model(Tabular):
     """A model, with or without its data.
 
     Make one with `bmsem.model` or `bmsem.read_mplus`. It is immutable and can be printed; `bind`,
@@ -238,7 +239,7 @@ class Model:
         chosen = priors or self.default_priors
         table = prior_table(bound, chosen)
         say = progress if callable(progress) else (_print_line if progress else None)
-        from bmsem.results import Fit
+        from bmsem.fit import Fit
         from bmsem.sampling import sample
 
         # A bar is for people: a terminal or a notebook, not a log file.
@@ -298,6 +299,12 @@ class Model:
         return "\n".join([*lines, *(f"  note: {n}" for n in self.notes)])
 
     __repr__ = __str__
+
+    def grid(self) -> Grid:
+        """The parameter table as text cells."""
+        from bmsem.spec.display import spec_grid
+
+        return spec_grid(self.spec, f"Model: {self.title}" if self.title else "Model", self.notes)
 
 
 def model(text: str | Path | ModelSpec, *, title: str = "", priors: str = "weak") -> Model:
@@ -447,9 +454,10 @@ def load(path: str | Path) -> Fit:
     DataError
         If the file is missing or is not a fit of bmsem.
     """
+    from bmsem.fit import Fit
     from bmsem.results import load as load_fit
 
-    return load_fit(path)
+    return load_fit(path, Fit)
 
 
 def _read_text(path: Path) -> str:

@@ -21,7 +21,7 @@ from bmsem.version import __version__
 
 if TYPE_CHECKING:
     from bmsem.api import Model
-    from bmsem.results import Fit
+    from bmsem.fit import Fit
 
 
 OUTPUTS = (

@@ -11,8 +11,8 @@ import pandas as pd
 from bmsem.errors import ModelError
 
 if TYPE_CHECKING:
-    from bmsem.results import Fit
-    from bmsem.results.tables import Table
+    from bmsem.fit import Fit
+    from bmsem.tables import Table
 
 
 def compare(fits: Mapping[str, Fit]) -> Table:
@@ -41,7 +41,7 @@ def compare(fits: Mapping[str, Fit]) -> Table:
     --------
     >>> bmsem.compare({"full": fit, "no direct path": other})          # doctest: +SKIP
     """
-    from bmsem.results.tables import Table
+    from bmsem.tables import Table
 
     if len(fits) < 2:
         raise ModelError("Give at least two fits: compare({'a': fit_a, 'b': fit_b}).")

@@ -14,7 +14,7 @@ from bmsem.descriptives import design_effects, intraclass_correlations
 from bmsem.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
-    from bmsem.results.tables import Table
+    from bmsem.tables import Table
 
 
 def icc(
@@ -71,7 +71,7 @@ def icc(
     >>> icc(frame, "group", "y", bayes=False).frame["ml"].round(3).to_list()
     [0.88]
     """
-    from bmsem.results.tables import Table
+    from bmsem.tables import Table
 
     frame = read_data(data)
     names = [variables] if isinstance(variables, str) else list(variables)

@@ -26,6 +26,7 @@ from bmsem.expressions import Binary, Expression, Name
 from bmsem.spec import Level, ModelSpec, Transform, complete
 from bmsem.structure import Structure, build_structure
 from bmsem.structure.sampled import sampled_quantities
+from bmsem.tables import Grid, Row, Tabular
 
 Array = NDArray[np.float64]
 
@@ -50,7 +51,7 @@ class People:
 
 
 @dataclass(frozen=True, eq=False)
-class BoundModel:
+class BoundModel(Tabular):
     """A model with its data, reduced to what the likelihood needs.
 
     Attributes
@@ -97,23 +98,22 @@ class BoundModel:
         """J; the number of rows in a model without clusters."""
         return len(self.cluster_ids)
 
-    def __str__(self) -> str:
+    @property
+    def size(self) -> str:
+        """How many rows, clusters and members, in words."""
+        if not self.spec.multilevel:
+            return f"{self.rows:,} rows, no clusters"
+        low, high = self.cluster_sizes.min(), self.cluster_sizes.max()
+        if low == high:
+            return f"{self.rows:,} rows in {self.clusters:,} clusters of {low}"
+        return (
+            f"{self.rows:,} rows in {self.clusters:,} clusters of {low} to {high}, mean "
+            f"{self.cluster_sizes.mean():.1f} ({len(self.pooled.sizes)} distinct sizes)"
+        )
+
+    def _parts(self) -> list[tuple[str, str]]:
         structure = self.structure
-        lines = ["BoundModel"]
-        if self.spec.multilevel:
-            low, high = self.cluster_sizes.min(), self.cluster_sizes.max()
-            sizes = (
-                f"{low}"
-                if low == high
-                else f"{low} to {high}, mean {self.cluster_sizes.mean():.1f}"
-            )
-            lines.append(
-                f"  {self.rows:,} rows in {self.clusters:,} clusters of {sizes} "
-                f"({len(self.pooled.sizes)} distinct sizes)"
-            )
-        else:
-            lines.append(f"  {self.rows:,} rows, no clusters")
-        for title, names in (
+        found = (
             ("within and between", structure.outcomes),
             ("conditioned on, within", structure.within_covariates),
             (
@@ -121,14 +121,26 @@ class BoundModel:
                 structure.between_outcomes,
             ),
             ("conditioned on", structure.between_covariates),
-        ):
-            if names:
-                lines.append(f"  {title + ':':<24}{', '.join(names)}")
-        lines.append(f"  {len(structure.parameters)} free parameters")
+        )
+        return [(title, ", ".join(names)) for title, names in found if names]
+
+    def __str__(self) -> str:
+        lines = ["BoundModel", f"  {self.size}"]
+        lines += [f"  {title + ':':<24}{names}" for title, names in self._parts()]
+        lines.append(f"  {len(self.structure.parameters)} free parameters")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def grid(self) -> Grid:
+        """Sizes and roles as text cells."""
+        rows = [
+            ("data", self.size),
+            *self._parts(),
+            ("free parameters", str(len(self.structure.parameters))),
+        ]
+        return Grid(("", ""), tuple(map(Row, rows)), "Model with data", (), self.notes, (0, 1))
 
 
 def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:

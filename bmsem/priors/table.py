@@ -13,6 +13,7 @@ from bmsem.priors.blocks import CovarianceBlock, Wishart
 from bmsem.priors.support import natural_range, support
 from bmsem.spec import On, Prior
 from bmsem.structure import FreeParameter
+from bmsem.tables import Grid, Row, Tabular
 
 Role = Literal["sampled", "integrated", "determined"]
 
@@ -52,7 +53,7 @@ class ParameterPrior:
 
 
 @dataclass(frozen=True)
-class PriorTable:
+class PriorTable(Tabular):
     """The priors of a bound model; printable, and a data frame by `to_frame`.
 
     Attributes
@@ -153,13 +154,26 @@ class PriorTable:
             return f"uniform over {size} covariance matrices"
         return f"correlation ~ LKJ({block.lkj:g}), {size}"
 
-    def __str__(self) -> str:
-        head = f"Priors (preset {self.preset}{'' if self.proper else ', improper'})"
-        return "\n".join([head, self.to_frame().to_string(index=False), *self.notes])
+    @property
+    def _title(self) -> str:
+        return f"Priors (preset {self.preset}{'' if self.proper else ', improper'})"
 
-    def _repr_html_(self) -> str:
-        notes = "".join(f"<p>{note}</p>" for note in self.notes)
-        return self.to_frame().to_html(index=False) + notes
+    def __str__(self) -> str:
+        return "\n".join([self._title, self.to_frame().to_string(index=False), *self.notes])
+
+    def grid(self) -> Grid:
+        """The table as text cells, under headings of level."""
+        rows: list[Row] = []
+        level = None
+        for row in self.to_frame().to_dict("records"):
+            if row["level"] != level:
+                level = row["level"]
+                rows.append(Row((f"{level.title()} Level" if level else "Model",), True, 1))
+            cells = (row[k] for k in ("parameter", "label", "prior", "role", "source"))
+            rows.append(Row(tuple(cells), depth=1))
+        heads = ("Parameter", "Label", "Prior", "Role", "Source")
+        words = tuple(range(len(heads)))
+        return Grid(heads, tuple(rows), self._title, notes=self.notes, text_columns=words)
 
     @property
     def notes(self) -> tuple[str, ...]:

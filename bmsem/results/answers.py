@@ -23,9 +23,9 @@ from bmsem.results.base import FitDraws
 from bmsem.results.effects import EffectTable
 from bmsem.results.quantities import record
 from bmsem.results.standardized import cohens_d_draws, r_square_draws
-from bmsem.results.tables import Table
 from bmsem.results.zero_variance import sd_prior, zero_variance_table
 from bmsem.spec import Level, Parameter, Target
+from bmsem.tables import Table
 
 Array = NDArray[np.float64]
 

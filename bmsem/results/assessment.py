@@ -34,8 +34,8 @@ from bmsem.results.null_model import null_chi_squares, part_chi_squares
 from bmsem.results.predictive import PosteriorPredictive
 from bmsem.results.quantities import KEYS, quantities
 from bmsem.results.standardized import total_moments
-from bmsem.results.tables import Table
 from bmsem.spec import Level
+from bmsem.tables import Table
 
 Array = NDArray[np.float64]
 

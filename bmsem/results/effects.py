@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bmsem.effects.paths import Chain, LevelEffects
 from bmsem.errors import ModelError
 from bmsem.results.quantities import record
+from bmsem.tables import Grid, Row, Tabular, number
 
 Array = NDArray[np.float64]
 
@@ -18,7 +19,7 @@ _KEYS = ("median", "sd", "p_one_tailed", "lower", "upper", "star")
 
 
 @dataclass(frozen=True, eq=False)
-class EffectTable:
+class EffectTable(Tabular):
     """Effects of ``source`` on ``target``; print it.
 
     Attributes
@@ -121,12 +122,32 @@ class EffectTable:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        shown = self.frame.copy()
-        shown["star"] = np.where(shown["star"].astype(bool), "*", "")
-        return f"<p><b>Effects of {self.source} on {self.target}</b></p>" + shown.round(3).to_html(
-            index=False, na_rep=""
-        )
+    def grid(self) -> Grid:
+        """The table as text cells, under headings of level."""
+        rows: list[Row] = []
+        level = None
+        for row in self._records():
+            if row["level"] != level:
+                level = row["level"]
+                rows.append(Row((f"{level.title()} Level" if level else "Model",), True, 1))
+            chain = ""
+            if row["effect"] == "specific":
+                chain = "unbroken" if row["all_links"] else "broken"
+            values = (row[k] for k in _KEYS[:-1])
+            cells = (row["effect"], row["path"], *map(number, values), "*" if row["star"] else "")
+            rows.append(Row((*cells, chain, number(row.get("p_links", np.nan))), depth=1))
+        heads = (
+            "", "path", "Estimate", "Post. S.D.", "P (1-tail)", "Lower", "Upper", "", "Chain",
+            "P(links)",
+        )  # fmt: skip
+        notes = list(self.notes)
+        if len(self.links):
+            notes.append(
+                "A chain is unbroken if every link's interval excludes zero; P(links): all links "
+                "have the signs of their estimates."
+            )
+        title = f"Effects of {self.source} on {self.target}"
+        return Grid(heads, tuple(rows), title, notes=tuple(notes), text_columns=(0, 1, 8))
 
     def _records(self) -> list[dict]:
         return self.frame.to_dict("records")

@@ -11,16 +11,16 @@ from bmsem.criteria.cross_validation import ELPD
 from bmsem.language import write_formula
 from bmsem.results.standardized import implied_correlations
 from bmsem.results.summary import Summary
-from bmsem.results.tables import Table
+from bmsem.tables import Table
 from bmsem.version import __version__
 
 if TYPE_CHECKING:
-    from bmsem.results.fit import Fit
+    from bmsem.results.fit import FitResults
 
 _KEYS = ("median", "mean", "sd", "p_one_tailed")
 
 
-def to_json(fit: Fit) -> dict[str, Any]:
+def to_json(fit: FitResults) -> dict[str, Any]:
     """Results as nested dictionaries; a key without a value is ``None``, never missing.
 
     ``fit.dic`` is the marginal DIC, ``fit.dic_conditional`` the one that Mplus prints.
@@ -81,7 +81,7 @@ def to_json(fit: Fit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fit_measures(fit: Fit) -> dict[str, Any]:
+def _fit_measures(fit: FitResults) -> dict[str, Any]:
     verdict = fit.convergence
     apart = not fit.has_unrestricted
     ppp = None if apart else fit.ppp()
@@ -123,7 +123,7 @@ def _fit_measures(fit: Fit) -> dict[str, Any]:
     }
 
 
-def _convergence(fit: Fit) -> dict[str, Any]:
+def _convergence(fit: FitResults) -> dict[str, Any]:
     verdict = fit.convergence
     return {
         "converged": verdict.converged,
@@ -139,7 +139,7 @@ def _convergence(fit: Fit) -> dict[str, Any]:
     }
 
 
-def _descriptives(fit: Fit) -> dict[str, Any]:
+def _descriptives(fit: FitResults) -> dict[str, Any]:
     """Maximum likelihood moments of the unrestricted model; covariates are conditioned on."""
     found: dict[str, Any] = {"within": {"correlations": None}, "between": {"correlations": None}}
     if not (fit.has_unrestricted or fit.plan.needed):
@@ -179,7 +179,7 @@ def _parameters(summary: Summary) -> list[dict[str, Any]]:
     return records
 
 
-def _implied(fit: Fit) -> dict[str, Any]:
+def _implied(fit: FitResults) -> dict[str, Any]:
     found: dict[str, Any] = {"within": None, "between": None}
     for level in fit.spec.levels:
         names, matrix = implied_correlations(fit.bound, level, fit.parameters, fit.sampled)

@@ -14,19 +14,19 @@ from bmsem.priors import PriorTable
 from bmsem.sampling import Samples, sample
 
 if TYPE_CHECKING:
-    from bmsem.results.fit import Fit
+    from bmsem.results.fit import FitResults
 
 MIN_TUNE = 300
 
 
-def extend(
-    fit: Fit,
+def extend[F: FitResults](
+    fit: F,
     draws: int,
     *,
     tune: int | None = None,
     cores: int | None = None,
     progress: bool = False,
-) -> Fit:
+) -> F:
     """See `Fit.extend`."""
     if draws < 1:
         raise ModelError(f"draws must be at least 1, not {draws}.")
@@ -80,7 +80,7 @@ def extend(
 
 
 def _draw_more(
-    fit: Fit,
+    fit: FitResults,
     table: PriorTable,
     draws: int,
     tune: int | None,
@@ -106,7 +106,7 @@ def _draw_more(
     )
 
 
-def _last(fit: Fit) -> np.ndarray:
+def _last(fit: FitResults) -> np.ndarray:
     """Where each chain stands: parameters, then the sampled quantities of clusters and people."""
     last = fit.parameters[:, -1]
     if fit.sampled is None:
@@ -125,12 +125,12 @@ class Criterion:
     relation: str
     value: float
 
-    def met(self, fit: Fit) -> bool:
+    def met(self, fit: FitResults) -> bool:
         """Whether the fit meets it; a figure that is not defined does not."""
         found = self.now(fit)
         return found < self.value if self.relation == "<" else found > self.value
 
-    def now(self, fit: Fit) -> float:
+    def now(self, fit: FitResults) -> float:
         verdict = fit.convergence
         match self.figure:
             case "psr":
@@ -187,15 +187,15 @@ def parse_until(text: str) -> tuple[Criterion, ...]:
     return tuple(found)
 
 
-def extend_until(
-    fit: Fit,
+def extend_until[F: FitResults](
+    fit: F,
     until: str,
     max_draws: int,
     *,
     cores: int | None = None,
     progress: bool = False,
     say: Callable[[str], None] | None = None,
-) -> Fit:
+) -> F:
     """Extend a fit until every condition is met, or it has ``max_draws`` draws a chain.
 
     Each round doubles the draws. An interruption keeps what there is.

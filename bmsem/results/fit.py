@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from bmsem.errors import ModelError
+from bmsem.errors import ModelError, did_you_mean
+from bmsem.results.apa import apa_table
 from bmsem.results.moderation import Moderation
 from bmsem.results.prior_checks import PriorChecks
 from bmsem.results.quantities import KEYS, quantities
 from bmsem.results.scores import Scores
 from bmsem.results.standardized import Standardization, r_square_draws, standardized_draws
 from bmsem.results.summary import Summary, summary_table
+from bmsem.tables import Grid, Tabular, Written
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,7 +29,7 @@ _STANDARDIZED = {
 }
 
 
-class Fit(PriorChecks, Moderation, Scores):
+class FitResults(Tabular, PriorChecks, Moderation, Scores):
     """A fitted model: estimates, convergence, fit, effects, latent quantities, files.
 
     What a fit holds is described in `bmsem.results.base.FitDraws`; everything else is computed when it
@@ -61,7 +65,71 @@ class Fit(PriorChecks, Moderation, Scores):
             width=width,
             interval=kind,
             head=self.convergence.lines,
+            good=self.converged,
         )
+
+    def table(
+        self,
+        style: str = "apa",
+        *,
+        title: str | None = None,
+        digits: int = 2,
+        names: Mapping[str, str] | None = None,
+        every: bool = False,
+        width: float = 0.95,
+        interval: str | None = None,
+    ) -> Summary | Written:
+        """The estimates as a table for a paper, or as Mplus lays them out.
+
+        Parameters
+        ----------
+        style
+            ``"apa"`` (see `bmsem.results.apa`), or ``"mplus"``, which is `summary`.
+        title
+            Of the table; by default the analysis's.
+        digits
+            Decimals of the estimates.
+        names
+            Words to print for variables and derived parameters.
+        every
+            Whether intercepts and variances are listed too.
+        width, interval
+            Of the credible intervals.
+
+        Returns
+        -------
+        Summary or Written
+            Print it, or take ``.to_latex()``, ``.to_markdown()``, ``.to_html()``.
+
+        Raises
+        ------
+        ModelError
+            If the style is unknown, or a name is nothing in the model.
+
+        Examples
+        --------
+        >>> print(fit.table(names={"mvpa": "Physical activity"}))      # doctest: +SKIP
+        """
+        summary = self.summary(width, interval)
+        if style == "mplus":
+            return summary
+        if style != "apa":
+            raise ModelError(f"Unknown style '{style}'. Use 'apa' or 'mplus'.")
+        words = dict(names or {})
+        known = sorted({*summary.frame["lhs"], *summary.frame["rhs"]} - {""})
+        for name in words:
+            if name not in known:
+                raise ModelError(f"No '{name}' in the model. {did_you_mean(name, known)}")
+        return apa_table(
+            summary, title=title or self.title or "Posterior Estimates", sample=self._sample,
+            digits=digits, names=words, every=every,
+        )  # fmt: skip
+
+    @property
+    def _sample(self) -> str:
+        if not self.spec.multilevel:
+            return f"N = {self.bound.rows:,}"
+        return f"N = {self.bound.rows:,} in {self.bound.clusters:,} clusters"
 
     def standardized(
         self,
@@ -92,6 +160,7 @@ class Fit(PriorChecks, Moderation, Scores):
             width=width,
             interval=kind,
             head=(title, *self.convergence.lines),
+            good=self.converged,
             fixed={r: draws[r] for r in spec.parameters if not r.free},
         )
 
@@ -113,7 +182,7 @@ class Fit(PriorChecks, Moderation, Scores):
         tune: int | None = None,
         cores: int | None = None,
         progress: bool = False,
-    ) -> Fit:
+    ) -> Self:
         """The fit with ``draws`` more draws a chain, each chain going on from its last draw.
 
         The step size and the mass matrix are adapted anew first (``tune`` discarded draws a chain).
@@ -172,7 +241,14 @@ class Fit(PriorChecks, Moderation, Scores):
 
     def __repr__(self) -> str:
         chains, draws = self.parameters.shape[:2]
-        return f"Fit({self.title or 'untitled'}: {chains} x {draws} draws. {self.convergence.lines[0]})"
+        title, verdict = self.title or "untitled", self.convergence.lines[0]
+        return f"{type(self).__name__}({title}: {chains} x {draws} draws. {verdict})"
 
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+    def grid(self) -> Grid:
+        """The estimates as text cells, under the verdict on convergence and what was fitted."""
+        chains, draws = self.parameters.shape[:2]
+        setup = f"{self.bound.size}; {chains} chains of {draws:,} draws"
+        if self.settings.get("priors"):
+            setup += f", priors {self.settings['priors']}"
+        found = self.summary().grid()
+        return replace(found, title=self.title, lead=(*found.lead, setup))

@@ -12,8 +12,8 @@ from bmsem.errors import ModelError
 from bmsem.results.base import FitDraws
 from bmsem.results.quantities import record
 from bmsem.results.standardized import total_moments
-from bmsem.results.tables import Table
 from bmsem.spec import Level, Parameter
+from bmsem.tables import Table
 
 Array = NDArray[np.float64]
 

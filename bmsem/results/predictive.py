@@ -11,10 +11,11 @@ import pandas as pd
 from bmsem.criteria.discrepancy import Part
 from bmsem.criteria.predictive import PredictiveDraws
 from bmsem.errors import ModelError
+from bmsem.tables import Grid, Row, Tabular, number
 
 
 @dataclass(frozen=True, eq=False)
-class PosteriorPredictive:
+class PosteriorPredictive(Tabular):
     """Posterior predictive checking by the likelihood-ratio chi-square; print it.
 
     ``draws`` has D(y, theta) and D(y_rep, theta) at each draw, for plots.
@@ -75,7 +76,17 @@ class PosteriorPredictive:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        return "<p>Posterior predictive checking using chi-square</p>" + self.table.round(
-            3
-        ).to_html(index=False)
+    def grid(self) -> Grid:
+        """The table as text cells."""
+        rows = tuple(
+            Row((r["part"], number(r["ppp"]), f"[{number(r['lower'])}, {number(r['upper'])}]"))
+            for r in self.table.to_dict("records")
+        )
+        return Grid(
+            ("", "PPP", "95% interval of observed - replicated"), rows,
+            "Posterior predictive checking using chi-square",
+            notes=(
+                f"{len(self.draws.draws):,} draws; PPP is near 0.5 if the model fits, near 0 if it "
+                f"does not.",
+            ),
+        )  # fmt: skip

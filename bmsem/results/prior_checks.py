@@ -17,7 +17,7 @@ from bmsem.priors import PriorTable
 from bmsem.results.answers import Answers
 from bmsem.results.assessment import Assessment
 from bmsem.results.statistics import interval as limits_of
-from bmsem.results.tables import Table
+from bmsem.tables import Table
 
 Array = NDArray[np.float64]
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from bmsem.data import BoundModel
 from bmsem.errors import ModelError
 from bmsem.priors import PriorTable
-from bmsem.results.fit import Fit
+from bmsem.results.fit import FitResults
 from bmsem.results.quantities import quantities
 from bmsem.results.standardized import r_square_draws
-from bmsem.results.tables import Table
 from bmsem.simulation import Simulator
+from bmsem.tables import Table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,9 +53,9 @@ class PriorPredictive:
     seed: int
 
     @cached_property
-    def _fit(self) -> Fit:
+    def _fit(self) -> FitResults:
         frame = self.priors.to_frame()
-        return Fit(self.bound, frame, self.parameters[None], {}, {}, prior_table=self.priors)
+        return FitResults(self.bound, frame, self.parameters[None], {}, {}, prior_table=self.priors)
 
     def draws(self, name: str) -> Array:
         """Draws (draws,) of anything that `Fit.quantity` takes.

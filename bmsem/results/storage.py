@@ -19,7 +19,7 @@ from bmsem.language import parse_formula, write_formula
 from bmsem.priors import PriorTable, prior_table
 from bmsem.priors.matrices import matrix_elements
 from bmsem.results.draws import GROUPS, group_of
-from bmsem.results.fit import Fit
+from bmsem.results.fit import FitResults
 from bmsem.spec import Prior
 from bmsem.structure import build_structure
 from bmsem.structure.sampled import sampled_quantities
@@ -28,7 +28,7 @@ from bmsem.version import __version__
 _LOG_LIKELIHOOD_LIMIT = 60_000_000
 
 
-def to_datatree(fit: Fit, log_likelihood: bool = True) -> xr.DataTree:
+def to_datatree(fit: FitResults, log_likelihood: bool = True) -> xr.DataTree:
     """Draws by name, the sampler's statistics, and the data's sufficient statistics.
 
     The marginal ``log_likelihood`` by cluster is what `arviz.loo` takes; files do without it, and so
@@ -167,7 +167,7 @@ def _read_priors(record: dict[str, Any] | None, bound: BoundModel) -> PriorTable
         return prior_table(bound, given)
 
 
-def save(fit: Fit, path: Path) -> Path:
+def save(fit: FitResults, path: Path) -> Path:
     """Write to a temporary file beside the target, then rename."""
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -183,8 +183,8 @@ def save(fit: Fit, path: Path) -> Path:
     return path
 
 
-def load(path: str | Path) -> Fit:
-    """Read a fit that `Fit.save` wrote.
+def load[F: FitResults](path: str | Path, cls: type[F]) -> F:
+    """Read a fit that `Fit.save` wrote, as an object of the class ``cls``.
 
     Raises
     ------
@@ -245,7 +245,7 @@ def load(path: str | Path) -> Fit:
     shape = (posterior.sizes["chain"], posterior.sizes["draw"])
     parameters = np.stack(columns, axis=-1) if columns else np.empty((*shape, 0))
     stats = {str(k): v.values for k, v in tree["sample_stats"].to_dataset().data_vars.items()}
-    return Fit(
+    return cls(
         bound,
         pd.DataFrame(json.loads(str(attributes["priors"]))),
         parameters,

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from bmsem.results.statistics import summarise
 from bmsem.spec import Level, ModelSpec, Parameter
+from bmsem.tables import Grid, Row, Tabular, number
 
 Array = NDArray[np.float64]
 
-_HEADS = ("Estimate", "Post. S.D.", "P (1-tail)", "Lower", "Upper", "", "R-hat", "ESS")
-
 
 @dataclass(frozen=True, eq=False)
-class Summary:
+class Summary(Tabular):
     """Estimates of every parameter; print it, or take the data frame.
 
     Attributes
@@ -33,12 +32,15 @@ class Summary:
         Of the intervals, 0.95 as a rule.
     interval
         ``"hpd"`` or ``"equal"``.
+    good
+        Whether the fit has converged; ``None`` if that is not known.
     """
 
     frame: pd.DataFrame
     head: tuple[str, ...]
     width: float
     interval: str
+    good: bool | None = None
 
     def __str__(self) -> str:
         return "\n".join((*self.head, "", *self._lines()))
@@ -71,23 +73,33 @@ class Summary:
             lines.append(f"{'    ' + row['shown']:<{names}} " + _numbers(row))
         return lines
 
-    def _repr_html_(self) -> str:
-        shown = self.frame[
-            ["level_title", "section", "shown", "median", "sd", "p_one_tailed", "lower", "upper",
-             "star", "rhat", "ess_bulk"]
-        ].rename(
-            columns={
-                "level_title": "", "section": " ", "shown": "parameter", "median": "estimate",
-                "sd": "posterior SD", "p_one_tailed": "one-tailed P", "ess_bulk": "ESS",
-                "rhat": "R-hat",
-            }
+    def grid(self) -> Grid:
+        """The table as text cells, under headings of level and section."""
+        rows: list[Row] = []
+        level: object = None
+        section: object = ""
+        for row in self.frame.to_dict("records"):
+            if row["level_title"] != level:
+                level, section = row["level_title"], ""
+                rows.append(Row((str(level),), heading=True, depth=1))
+            if row["section"] != section:
+                section = row["section"]
+                rows.append(Row((str(section),), heading=True, depth=2))
+            values = (row[k] for k in ("median", "sd", "p_one_tailed", "lower", "upper"))
+            ess = row["ess_bulk"]
+            rows.append(
+                Row(
+                    (row["shown"], *map(number, values), "*" if row["star"] else "",
+                     number(row["rhat"]), "" if math.isnan(ess) else f"{ess:,.0f}"),
+                    depth=2,
+                )
+            )  # fmt: skip
+        words = "HPD" if self.interval == "hpd" else "equal-tailed"
+        heads = (
+            "", "Estimate", "Post. S.D.", "P (1-tail)", f"Lower {self.width:.0%} {words}",
+            f"Upper {self.width:.0%} {words}", "", "R-hat", "ESS",
         )  # fmt: skip
-        shown["star"] = np.where(shown["star"], "*", "")
-        formats = {"ESS": "{:,.0f}".format}
-        verdict = "<br>".join(self.head)
-        return f"<p>{verdict}</p>" + shown.to_html(
-            index=False, float_format="{:.3f}".format, na_rep="", formatters=formats
-        )
+        return Grid(heads, tuple(rows), lead=self.head, good=self.good)
 
 
 def _numbers(row: dict) -> str:
@@ -115,6 +127,7 @@ def summary_table(
     width: float = 0.95,
     interval: str = "hpd",
     head: tuple[str, ...] = (),
+    good: bool | None = None,
     fixed: dict[Parameter, Array] | None = None,
 ) -> Summary:
     """Summarise every parameter, fixed ones included, in the chapter's order and sections.
@@ -163,7 +176,7 @@ def summary_table(
                 "star": found["lower"] * found["upper"] > 0,
             }
         )
-    return Summary(pd.DataFrame(records), head, width, interval)
+    return Summary(pd.DataFrame(records), head, width, interval, good)
 
 
 def _fixed(value: float) -> dict[str, float]:

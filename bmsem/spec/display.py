@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from bmsem.tables import Grid, Row
 
 if TYPE_CHECKING:
     from bmsem.spec.table import ModelSpec, Parameter
 
 
+def _roles(spec: ModelSpec) -> list[tuple[str, str]]:
+    """What the variables are, in words."""
+    factors = [f"{name} ({level})" if level else name for level, name in spec.latent]
+    found = [
+        ("within and between", ", ".join(spec.split)),
+        ("within only", ", ".join(spec.within_only)),
+        ("between only" if spec.multilevel else "observed", ", ".join(spec.between_only)),
+        ("latent", ", ".join(factors)),
+        ("cluster", spec.cluster or ""),
+    ]
+    return [(title, names) for title, names in found if names]
+
+
+def spec_grid(spec: ModelSpec, title: str, notes: tuple[str, ...] = ()) -> Grid:
+    """A parameter table as text cells: rows by level, then what is made from them."""
+    rows: list[Row] = []
+    for level in dict.fromkeys(p.level for p in spec.parameters):
+        rows.append(Row((f"{level.title()} Level" if level else "Parameters",), True, 1))
+        rows += [
+            Row((p.name, p.label or "", _status(replace(p, label=None))), depth=1)
+            for p in spec.at(level)
+        ]
+    for head, items in (
+        ("Varying slopes", spec.slopes),
+        ("Interactions", spec.interactions),
+        ("Variables made from others", spec.transforms),
+        ("Defined", spec.definitions),
+        ("Constraints", spec.constraints),
+        ("Standards of meaningfulness", [f"{n} = {v:g}" for n, v in spec.standards]),
+    ):
+        if items:
+            rows.append(Row((head,), True, 1))
+            rows += [Row((str(item), "", ""), depth=1) for item in items]
+    lead = tuple(f"{role}: {names}" for role, names in _roles(spec))
+    return Grid(
+        ("Parameter", "Label", ""), tuple(rows), title, lead, (*spec.notes, *notes), (0, 1, 2)
+    )
+
+
 def describe(spec: ModelSpec) -> str:
     """Variables, rows, definitions and notes, as `print(spec)` shows them."""
     lines = ["ModelSpec"]
-    for title, names in (
-        ("within and between", spec.split),
-        ("within only", spec.within_only),
-        ("between only" if spec.multilevel else "observed", spec.between_only),
-    ):
-        if names:
-            lines.append(f"  {title + ':':<20}{', '.join(names)}")
-    factors = [f"{name} ({level})" if level else name for level, name in spec.latent]
-    if factors:
-        lines.append(f"  {'latent:':<20}{', '.join(factors)}")
-    if spec.cluster:
-        lines.append(f"  {'cluster:':<20}{spec.cluster}")
+    lines += [f"  {title + ':':<20}{names}" for title, names in _roles(spec)]
     for title, items in (
         ("transforms", spec.transforms),
         ("varying slopes", spec.slopes),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from bmsem.expressions import Expression
+from bmsem.tables import Grid, Tabular
 
 if TYPE_CHECKING:
     from bmsem.spec.statements import Statements
@@ -188,7 +189,7 @@ class Interaction:
 
 
 @dataclass(frozen=True, eq=False)
-class ModelSpec:
+class ModelSpec(Tabular):
     """A complete model: every parameter, and what every variable is. It knows no data.
 
     Two specs are equal if they have the same parameters, definitions and variables, in whatever
@@ -283,6 +284,12 @@ class ModelSpec:
         from bmsem.spec.display import describe
 
         return describe(self)
+
+    def grid(self) -> Grid:
+        """The parameter table as text cells."""
+        from bmsem.spec.display import spec_grid
+
+        return spec_grid(self, "Model")
 
 
 def _number(value: float) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bmsem.api import Model
 from bmsem.data import BoundModel, bind
 from bmsem.errors import BmsemError
-from bmsem.results import Fit
+from bmsem.results import FitResults
 from bmsem.results.quantities import quantities
 from bmsem.simulation import Design, Simulator, simulator
 from bmsem.spec import ModelSpec
@@ -153,11 +153,11 @@ def true_effects(bound: BoundModel, theta: Array, effects: Sequence[str]) -> Arr
     return np.array([float(fit.quantity(name).reshape(-1)[0]) for name in effects])
 
 
-def parameters_as_fit(bound: BoundModel, parameters: Array) -> Fit:
+def parameters_as_fit(bound: BoundModel, parameters: Array) -> FitResults:
     """A fit whose draws are given: (chains, draws, P)."""
     import pandas as pd
 
-    return Fit(bound, pd.DataFrame(), parameters, {}, {})
+    return FitResults(bound, pd.DataFrame(), parameters, {}, {})
 
 
 def default_effects(spec: ModelSpec) -> list[str]:

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bmsem.tables.grid import Grid, Row, Tabular
+from bmsem.tables.numbers import number
+
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class Table(Tabular):
     """A titled table; print it, or take ``frame``.
 
     Attributes
@@ -32,9 +35,20 @@ class Table:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        notes = "".join(f"<p>{note}</p>" for note in self.notes)
-        return f"<p><b>{self.title}</b></p>{self._shown().to_html(index=False, na_rep='')}{notes}"
+    def grid(self) -> Grid:
+        """The table as text cells."""
+        words = tuple(
+            i
+            for i, name in enumerate(self.frame.columns)
+            if not pd.api.types.is_numeric_dtype(self.frame[name])
+            or pd.api.types.is_bool_dtype(self.frame[name])
+        )
+        shown = self._shown().astype(object)
+        rows = tuple(
+            Row(tuple("" if pd.isna(v) else str(v) for v in values))
+            for values in shown.itertuples(index=False)
+        )
+        return Grid(tuple(map(str, shown.columns)), rows, self.title, (), self.notes, words)
 
     def _shown(self) -> pd.DataFrame:
         frame = self.frame.copy()
@@ -43,20 +57,14 @@ class Table:
         for name in frame.columns:
             column = frame[name]
             if pd.api.types.is_float_dtype(column):
-                frame[name] = column.map(_number)
+                frame[name] = column.map(number)
             elif pd.api.types.is_bool_dtype(column):
                 frame[name] = column.map({True: "yes", False: "no"})
         return frame.rename(columns=_HEADS)
 
 
 _HEADS = {
-    "sd": "S.D.", "p_one_tailed": "one-tailed P", "lower": "lower", "upper": "upper", "star": "",
+    "sd": "S.D.", "p_one_tailed": "one-tailed P", "star": "",
     "margin_lower": "lower MOE", "margin_upper": "upper MOE", "p_exceeds": "P(beyond standard)",
     "p_equivalent": "P(equivalent to 0)", "clears": "interval beyond standard",
 }  # fmt: skip
-
-
-def _number(value: float) -> str:
-    if pd.isna(value):
-        return ""
-    return f"{value:,.3f}" if abs(value) < 1e6 else f"{value:.4g}"
