@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bmsem.results import FitResults
+
+if TYPE_CHECKING:
+    from bmsem.plots import Plots
 
 
 class Fit(FitResults):
@@ -17,3 +22,10 @@ class Fit(FitResults):
     >>> print(fit.effects("treat", "mvpa"))               # doctest: +SKIP
     >>> fit.plot.forest()                                 # doctest: +SKIP
     """
+
+    @property
+    def plot(self) -> Plots:
+        """Every plot of the fit: ``fit.plot.posterior()``, ``fit.plot.forest()``, …"""
+        from bmsem.plots import Plots
+
+        return Plots(self)

@@ -43,8 +43,8 @@ OWNERS: dict[str, set[str]] = {
     "pymc": {"graph", "sampling"},
     "pytensor": {"graph", "sampling"},
     "nutpie": {"graph", "sampling"},
-    "xarray": {"plots", "results", "study"},
-    "arviz": {"results", "criteria", "plots", "study"},
+    "xarray": {"comparison", "plots", "results", "study"},
+    "arviz": {"comparison", "results", "criteria", "plots", "study"},
 }
 # These may import an owned library too, but not while they are being imported themselves.
 LAZY: dict[str, set[str]] = {"api": {"pymc", "pytensor", "nutpie"},

@@ -23,7 +23,7 @@ from bmsem.results.base import FitDraws
 from bmsem.results.effects import EffectTable
 from bmsem.results.quantities import record
 from bmsem.results.standardized import cohens_d_draws, r_square_draws
-from bmsem.results.zero_variance import sd_prior, zero_variance_table
+from bmsem.results.zero_variance import NearZero, near_zero
 from bmsem.spec import Level, Parameter, Target
 from bmsem.tables import Table
 
@@ -74,12 +74,12 @@ class Answers(FitDraws):
         --------
         >>> print(fit.effects("treat", "mvpa"))           # doctest: +SKIP
         """
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         through = (via,) if isinstance(via, str) else tuple(via)
-        found = self._level_effects(source, target, level)
+        found = self.level_effects_of(source, target, level)
         return EffectTable.of(found, through, width, kind)
 
-    def _level_effects(self, source: str, target: str, level: str | None) -> list[LevelEffects]:
+    def level_effects_of(self, source: str, target: str, level: str | None) -> list[LevelEffects]:
         require_names(self.bound, source, target)
         levels = self.spec.levels
         if level is not None and level not in levels:
@@ -103,11 +103,11 @@ class Answers(FitDraws):
         self, width: float = 0.95, interval: str | None = None
     ) -> tuple[EffectTable, ...]:
         """The effects that MODEL INDIRECT asks for, one table a request."""
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         tables = []
         for target, how, variables in self.indirect:
             source = variables[-1]
-            found = self._level_effects(source, target, None)
+            found = self.level_effects_of(source, target, None)
             between = variables[:-1]
             if how == "IND" and between:
                 # Mplus lists the last mediator first: y IND m2 m1 x is x -> m1 -> m2 -> y.
@@ -119,7 +119,7 @@ class Answers(FitDraws):
 
     def contextual_effects(self, width: float = 0.95, interval: str | None = None) -> Table:
         """Between less within coefficient of every path that stands at both levels."""
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         records = []
         for (target, source), (within, between) in contextual_effects(
             self.bound, self.parameters
@@ -142,7 +142,7 @@ class Answers(FitDraws):
         ``d`` is against the outcome's residual SD at the path's level, ``d_total`` against the SD of
         single people, within and between variance together. Source: `bmsem.results.standardized`.
         """
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         records = []
         for row, (d, total) in cohens_d_draws(self.bound, self.parameters, self.sampled).items():
             found, other = record(d, width, kind), record(total, width, kind)
@@ -192,7 +192,7 @@ class Answers(FitDraws):
         --------
         >>> fit.meaningfulness({"tot": 20 / 7})           # doctest: +SKIP
         """
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         wanted = dict(standards) if standards is not None else dict(self.spec.standards)
         if not wanted:
             raise ModelError(
@@ -242,6 +242,10 @@ class Answers(FitDraws):
         NotSupportedError
             If the prior is improper or not on the standard deviation.
         """
+        return self.near_zero(name, region).table
+
+    def near_zero(self, name: str, region: float | None = None) -> NearZero:
+        """What `zero_variance` prints, with the draws and the prior that it comes from."""
         row = next(
             (
                 r
@@ -253,18 +257,8 @@ class Answers(FitDraws):
         if row is None or row.parameter.kind != "variance":
             names = [r.full_name for r in self.rows if r.is_variance]
             raise ModelError(f"'{name}' is no free variance. {did_you_mean(name, names)}")
-        sd = np.sqrt(self.parameters[..., row.parameter.index]).ravel()
-        own = sd_prior(row.prior)
-        if region is None:
-            grid = np.geomspace(1e-4, 1e4, 4000)
-            median = grid[int(np.argmin(np.abs(np.array([own.cdf(g) for g in grid]) - 0.5)))]
-            region = float(f"{0.1 * median:.2g}")
-        frame = zero_variance_table(sd, row.prior, region)
-        note = (
-            f"Region: a standard deviation below {region:g}. The factor depends on the prior "
-            f"{row.prior}; a conclusion that changes with its scale is not one."
-        )
-        return Table(frame, f"Is the variance zero? {name}", (note,))
+        sd = np.sqrt(self.parameters[..., row.parameter.index])
+        return near_zero(name, sd, row.prior, region)
 
     def quantity(self, name: str) -> Array:
         """Draws (chains, draws) of anything that has a name.
@@ -287,7 +281,7 @@ class Answers(FitDraws):
         """
         parts = [p for p in re.split(r"\s*(?:->|→)\s*", name.strip()) if p]
         if len(parts) > 1:
-            found = self._level_effects(parts[0], parts[-1], None)
+            found = self.level_effects_of(parts[0], parts[-1], None)
             if len(parts) == 2:
                 return self._single([(e.level, e.total) for e in found], name)
             chains = [

@@ -92,7 +92,7 @@ class Assessment(FitDraws):
     def unrestricted(self) -> Unrestricted:
         """The unrestricted two-level model (H1) of the model's variables, covariates conditioned on."""
         if not self.plan.needed:
-            self._require_one_covariance("This")
+            self.require_one_covariance("This")
         return unrestricted(observed_data(self.bound)[None], layout_of(self.bound), 1e-11)
 
     @property
@@ -108,7 +108,7 @@ class Assessment(FitDraws):
 
     # -- predictive checks --------------------------------------------------------------------
 
-    def _require_one_covariance(self, what: str) -> None:
+    def require_one_covariance(self, what: str) -> None:
         """Refuse what compares a model with one unrestricted covariance matrix a level."""
         if self.plan.needed:
             raise NotSupportedError(
@@ -133,7 +133,7 @@ class Assessment(FitDraws):
 
     @cached_property
     def _predictive(self) -> PredictiveDraws:
-        self._require_one_covariance("The posterior predictive chi-square")
+        self.require_one_covariance("The posterior predictive chi-square")
         seed = self.settings.get("seed")
         return predictive_draws(self.bound, self.flat_parameters, None, 0 if seed is None else seed)
 
@@ -178,7 +178,7 @@ class Assessment(FitDraws):
         value: near 0 or 1 where the model does not reproduce it. Moments of covariates alone are
         left out.
         """
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         found = self._predictive
         frames = [
             checks_frame(self.bound.structure, level, found, width, kind)
@@ -297,7 +297,7 @@ class Assessment(FitDraws):
         per_chain = max(1, min(total, _PERSON_LIMIT // (len(people.values) * chains)))
         kept = spaced(total, per_chain)
         thinned = self.parameters[:, kept].reshape(-1, self.parameters.shape[-1])
-        self._require_one_covariance("Leaving out one person")
+        self.require_one_covariance("Leaving out one person")
         values = person_log_likelihood(self.bound, thinned)
         return psis_loo(values, people.index, "person", chains)
 
@@ -321,7 +321,7 @@ class Assessment(FitDraws):
         need draws of the null model of uncorrelated outcomes, which is sampled on first use
         (about two seconds); ``null=False`` leaves them out.
         """
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         own = part_chi_squares(self.bound, self.flat_parameters, self._predictive.observed)
         base = self._null_chi_squares if null else {}
         records = []
@@ -352,8 +352,8 @@ class Assessment(FitDraws):
         ``with``, ``observed`` (maximum likelihood under the unrestricted model), the posterior of the
         implied value, and ``difference`` = observed - median.
         """
-        kind = self._kind(width, interval)
-        self._require_one_covariance("The table of residuals")
+        kind = self.checked_interval(width, interval)
+        self.require_one_covariance("The table of residuals")
         reduced = reduced_form(self.bound, self.flat_parameters)
         frames = []
         for level in self.spec.levels:
@@ -399,7 +399,7 @@ class Assessment(FitDraws):
 
     def implied(self, width: float = 0.95, interval: str | None = None) -> Table:
         """Implied moments of observed and latent variables by level, as Mplus's TECH4."""
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         frames = [
             moments_frame(
                 with_variance(
@@ -425,10 +425,10 @@ class Assessment(FitDraws):
         on leave (for instance after the treatment's effect). For an unrestricted model's, by
         maximum likelihood, see `bmsem.describe`; for those of data without a model `bmsem.icc`.
         """
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         if not self.spec.multilevel:
             raise ModelError("A model without levels has no intraclass correlations.")
-        self._require_one_covariance("The model's intraclass correlation")
+        self.require_one_covariance("The model's intraclass correlation")
         records = []
         reduced = reduced_form(self.bound, self.flat_parameters)
         within, between = (level_moments(self.bound, k, reduced) for k in ("within", "between"))

@@ -124,7 +124,7 @@ class FitDraws:
         """
         return find_draws(name, self.rows, self.defined)
 
-    def _kind(self, width: float, kind: str | None) -> str:
+    def checked_interval(self, width: float, kind: str | None) -> str:
         """The kind of interval to use, checked."""
         kind = kind or self.interval
         if not 0.0 < width < 1.0:

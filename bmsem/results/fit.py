@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bmsem.errors import ModelError, did_you_mean
 from bmsem.results.apa import apa_table
@@ -17,10 +19,13 @@ from bmsem.results.quantities import KEYS, quantities
 from bmsem.results.scores import Scores
 from bmsem.results.standardized import Standardization, r_square_draws, standardized_draws
 from bmsem.results.summary import Summary, summary_table
+from bmsem.spec import Parameter
 from bmsem.tables import Grid, Tabular, Written
 
 if TYPE_CHECKING:
     import xarray as xr
+
+Array = NDArray[np.float64]
 
 _STANDARDIZED = {
     "stdyx": "by the standard deviations of predictor and outcome at their level",
@@ -57,7 +62,7 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
         ModelError
             If the width or the kind of interval is not one of these.
         """
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         return summary_table(
             self.spec,
             self.rows,
@@ -147,10 +152,8 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
         ModelError
             If ``how`` is unknown, or the interval is.
         """
-        kind = self._kind(width, interval)
-        if how not in _STANDARDIZED:
-            raise ModelError(f"Unknown standardisation '{how}'. Use 'stdyx', 'stdy' or 'std'.")
-        draws = standardized_draws(self.bound, self.parameters, how, self.sampled)
+        kind = self.checked_interval(width, interval)
+        draws = self.standardized_rows(how)
         spec = self.spec
         title = f"Standardised estimates ({how.upper()}: {_STANDARDIZED[how]})."
         return summary_table(
@@ -164,9 +167,15 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
             fixed={r: draws[r] for r in spec.parameters if not r.free},
         )
 
+    def standardized_rows(self, how: Standardization = "stdyx") -> dict[Parameter, Array]:
+        """Standardised draws (chains, draws) by row of the parameter table; see `standardized`."""
+        if how not in _STANDARDIZED:
+            raise ModelError(f"Unknown standardisation '{how}'. Use 'stdyx', 'stdy' or 'std'.")
+        return standardized_draws(self.bound, self.parameters, how, self.sampled)
+
     def r_square(self, width: float = 0.95, interval: str | None = None) -> pd.DataFrame:
         """R-square of every endogenous variable: median, SD and interval, by level."""
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         records = []
         for (level, name), draws in r_square_draws(
             self.bound, self.parameters, self.sampled

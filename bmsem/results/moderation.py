@@ -64,9 +64,9 @@ class Moderation(FitDraws):
         --------
         >>> fit.simple_slopes("lyb", "lmb", by="treat")          # doctest: +SKIP
         """
-        kind = self._kind(width, interval)
-        base, change, level = self._moderated(outcome, predictor, by)
-        values = list(at) if at is not None else self._values(by, level)
+        kind = self.checked_interval(width, interval)
+        base, change, level = self.moderated_slope(outcome, predictor, by)
+        values = list(at) if at is not None else self.moderator_values(by, level)
         if not values:
             raise ModelError("Give at least one value of the moderator.")
         rows = [(f"{v:g}", base + change * v) for v in values]
@@ -103,10 +103,10 @@ class Moderation(FitDraws):
         Table
             A row a region: ``from``, ``to``, the sign of the slope there; empty if there is none.
         """
-        kind = self._kind(width, interval)
-        base, change, level = self._moderated(outcome, predictor, by)
+        kind = self.checked_interval(width, interval)
+        base, change, level = self.moderated_slope(outcome, predictor, by)
         if bounds is None:
-            mean, sd = self._location(by, level)
+            mean, sd = self.location(by, level)
             bounds = (mean - 3.0 * sd, mean + 3.0 * sd)
         if not bounds[0] < bounds[1]:
             raise ModelError(f"The bounds {bounds} leave nothing between them.")
@@ -138,7 +138,7 @@ class Moderation(FitDraws):
             (note,),
         )
 
-    def _moderated(self, outcome: str, predictor: str, by: str) -> tuple[Array, Array, Level]:
+    def moderated_slope(self, outcome: str, predictor: str, by: str) -> tuple[Array, Array, Level]:
         """Draws of the slope where the moderator is zero, of its change, and the moderator's level."""
         spec = self.spec
         for product in spec.interactions:
@@ -171,17 +171,17 @@ class Moderation(FitDraws):
             return np.full(self.parameters.shape[:2], row.fixed)
         return self.rows[row]
 
-    def _values(self, name: str, level: Level) -> list[float]:
+    def moderator_values(self, name: str, level: Level) -> list[float]:
         structure = self.bound.structure
         if name in structure.between_covariates:
             column = self.bound.between_covariates[:, structure.between_covariates.index(name)]
             values = np.unique(column)
             if len(values) == 2:
                 return [float(v) for v in values]
-        mean, sd = self._location(name, level)
+        mean, sd = self.location(name, level)
         return [mean - sd, mean, mean + sd]
 
-    def _location(self, name: str, level: Level) -> tuple[float, float]:
+    def location(self, name: str, level: Level) -> tuple[float, float]:
         """Mean and standard deviation that the model implies for a variable, at their medians."""
         sampled = None if self.sampled is None else self.flat_sampled
         moments = total_moments(self.bound, level, self.flat_parameters, sampled)

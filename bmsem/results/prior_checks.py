@@ -58,7 +58,7 @@ class PriorChecks(Assessment, Answers):
     def _prior_seed(self) -> int:
         return int(self.settings.get("seed") or 0)
 
-    def _names(self, names: str | Sequence[str] | None) -> list[str]:
+    def chosen_names(self, names: str | Sequence[str] | None) -> list[str]:
         """What to look at: what was named, or else labels and defined parameters, or else paths."""
         if isinstance(names, str):
             return [names]
@@ -100,7 +100,7 @@ class PriorChecks(Assessment, Answers):
         """
         from bmsem.results.prior_plots import prior_posterior_plot
 
-        chosen = self._names(names)[: _SHOWN if names is None else None]
+        chosen = self.chosen_names(names)[: _SHOWN if names is None else None]
         prior = self._with_parameters(self.prior_draws(draws)[None])
         return prior_posterior_plot(
             {n: prior.quantity(n) for n in chosen}, {n: self.quantity(n) for n in chosen}, options
@@ -167,7 +167,7 @@ class PriorChecks(Assessment, Answers):
         --------
         >>> print(fit.prior_sensitivity("tot"))           # doctest: +SKIP
         """
-        kind = self._kind(width, interval)
+        kind = self.checked_interval(width, interval)
         low, high = alphas
         if not 0 < low < 1 < high:
             raise ModelError(f"One power lies below 1 and the other above, unlike {alphas}.")
@@ -179,7 +179,7 @@ class PriorChecks(Assessment, Answers):
             )
         log_likelihood = self._log_likelihood.sum(axis=1)
         chains = self.parameters.shape[0]
-        chosen = self._names(names)
+        chosen = self.chosen_names(names)
         draws = {n: self.quantity(n).reshape(-1)[self._scaled] for n in chosen}
         prior = _sensitivity(draws, log_prior, chains)
         likelihood = _sensitivity(draws, log_likelihood, chains)

@@ -110,7 +110,7 @@ class PriorPredictive:
         ModelError
             If the width is not between 0 and 1.
         """
-        self._fit._kind(width, "equal")
+        self._fit.checked_interval(width, "equal")
         frame = quantities(np.column_stack(list(self.implied.values())), width, "equal")
         frame.insert(0, "quantity", list(self.implied))
         return Table(frame, f"What the priors imply ({len(self.parameters):,} draws)")
@@ -141,7 +141,7 @@ class PriorPredictive:
         sets
             How many data sets to make.
         """
-        self._fit._kind(width, "equal")
+        self._fit.checked_interval(width, "equal")
         observed = self._statistics(data)
         made = [self._statistics(self.data(i)) for i in range(min(sets, len(self.parameters)))]
         records = []

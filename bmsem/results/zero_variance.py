@@ -14,6 +14,8 @@ priors.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ from scipy import stats
 
 from bmsem.errors import ModelError, NotSupportedError
 from bmsem.spec import Prior
+from bmsem.tables import Table
 
 Array = NDArray[np.float64]
 
@@ -69,6 +72,43 @@ class _HalfT:
 
     def cdf(self, x: float) -> float:
         return float(2.0 * self._t.cdf(x) - 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class NearZero:
+    """A standard deviation next to zero.
+
+    Attributes
+    ----------
+    sd : (chains, draws)
+        Draws of the standard deviation.
+    prior
+        Its prior.
+    region
+        Standard deviations below this count as zero.
+    table
+        Probabilities and Bayes factors by the prior's scale.
+    """
+
+    sd: Array
+    prior: object
+    region: float
+    table: Table
+
+
+def near_zero(name: str, sd: Array, prior: object, region: float | None) -> NearZero:
+    """The Bayes factor for ``sd`` next to zero; the region is a tenth of the prior's median."""
+    own = sd_prior(prior)
+    if region is None:
+        grid = np.geomspace(1e-4, 1e4, 4000)
+        median = grid[int(np.argmin(np.abs(np.array([own.cdf(g) for g in grid]) - 0.5)))]
+        region = float(f"{0.1 * median:.2g}")
+    frame = zero_variance_table(sd.ravel(), prior, region)
+    note = (
+        f"Region: a standard deviation below {region:g}. The factor depends on the prior {prior}; a "
+        f"conclusion that changes with its scale is not one."
+    )
+    return NearZero(sd, prior, region, Table(frame, f"Is the variance zero? {name}", (note,)))
 
 
 def zero_variance_table(sd: Array, prior: object, region: float) -> pd.DataFrame:
