@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bmsem.intraclass import icc
     from bmsem.priors.elicit import describe_prior, elicit
     from bmsem.priors.small_samples import between_path_prior, between_variance_prior
+    from bmsem.reports import report
     from bmsem.simulation import Covariate, Design
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "load",
     "model",
     "read_mplus",
+    "report",
     "simulate",
     "study",
 ]
@@ -87,6 +89,7 @@ _LATER = {
     "load": "bmsem.api",
     "model": "bmsem.api",
     "read_mplus": "bmsem.api",
+    "report": "bmsem.reports",
     "simulate": "bmsem.api",
 }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
 
+    from bmsem.diagrams import Diagram
     from bmsem.fit import Fit
     from bmsem.language.mplus import MplusInput
     from bmsem.results.prior_predictive import PriorPredictive
@@ -288,6 +289,23 @@ class Model(Tabular):
         from bmsem.results.extension import extend_until
 
         return extend_until(fit, until, max_draws, cores=cores, progress=bar, say=say)
+
+    def diagram(
+        self, *, variances: bool = False, level: str | None = None, title: str | None = None
+    ) -> Diagram:
+        """The path diagram, with labels and fixed values on its arrows.
+
+        Parameters are those of `bmsem.diagrams.diagram`; a fit's has estimates.
+
+        Examples
+        --------
+        >>> model("y ~ b*x").diagram().save("model.svg")          # doctest: +SKIP
+        """
+        from bmsem.diagrams import diagram
+
+        return diagram(
+            self.spec, variances=variances, level=level, title=title or self.title or None
+        )
 
     @property
     def formula(self) -> str:

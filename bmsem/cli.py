@@ -1,4 +1,4 @@
-"""The command line: ``bmsem run``, ``bmsem check``, ``bmsem demo``.
+"""The command line: ``bmsem run``, ``bmsem check``, ``bmsem diagram``, ``bmsem demo``.
 
 Exit codes: 0; 1 when the fit did not converge (it is printed all the same); 2 for an error in the
 input, with one message.
@@ -16,7 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bmsem.errors import BmsemError, DataError, DataWarning, ModelError, ModelWarning
+from bmsem.errors import (
+    BmsemError,
+    DataError,
+    DataWarning,
+    ModelError,
+    ModelWarning,
+    did_you_mean,
+)
 from bmsem.version import __version__
 
 if TYPE_CHECKING:
@@ -78,6 +85,22 @@ def _parser() -> argparse.ArgumentParser:
     _model_options(check)
     check.add_argument("--priors", choices=("weak", "mplus", "blavaan"))
     check.set_defaults(run=_check)
+    diagram = commands.add_parser(
+        "diagram",
+        help="draw the path diagram of a model, or of a saved fit with its estimates",
+        description="Draw the path diagram of a model, or of a fit that was saved as .nc.",
+    )
+    diagram.add_argument(
+        "file", type=Path, help="an input file, formula text, or a saved fit (.nc)"
+    )
+    diagram.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="OUT.svg", help=".svg, .png, .pdf or .gv"
+    )
+    diagram.add_argument("--standardized", choices=("stdyx", "stdy", "std"))
+    diagram.add_argument("--no-intervals", action="store_true", help="estimates alone")
+    diagram.add_argument("--variances", action="store_true", help="draw (residual) variances too")
+    diagram.add_argument("--level", choices=("within", "between"), help="only this level")
+    diagram.set_defaults(run=_diagram)
     demo = commands.add_parser(
         "demo",
         help="fit the model of Table 25.3 to the trial of physical activity in schools",
@@ -117,6 +140,13 @@ def _sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sampler", choices=("nutpie", "pymc"), default="nutpie")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all results as JSON")
     parser.add_argument("--save", type=Path, metavar="OUT.nc", help="write the draws as NetCDF")
+    parser.add_argument(
+        "--report", type=Path, metavar="OUT.html",
+        help="write a report of the trial, as .html or .md; needs --treatment and --outcome if the "
+             "model leaves a choice",
+    )  # fmt: skip
+    parser.add_argument("--treatment", metavar="NAME", help="of the report")
+    parser.add_argument("--outcome", metavar="NAME", help="of the report")
 
 
 def _load(options: argparse.Namespace) -> tuple[Model, Any]:
@@ -179,6 +209,29 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
+def _diagram(options: argparse.Namespace) -> int:
+    from bmsem.api import load, model, read_mplus
+
+    path: Path = options.file
+    if not path.is_file():
+        raise ModelError(f"There is no file '{path}'.")
+    drawn = {"variances": options.variances, "level": options.level}
+    match path.suffix.lower():
+        case ".nc":
+            made = load(path).diagram(
+                standardized=options.standardized, intervals=not options.no_intervals, **drawn
+            )
+        case suffix:
+            if options.standardized or options.no_intervals:
+                raise ModelError(
+                    f"'{path.name}' is a model without estimates: leave --standardized and "
+                    f"--no-intervals out, or draw a fit saved by 'bmsem run … --save fit.nc'."
+                )
+            made = (read_mplus(path) if suffix == ".inp" else model(path)).diagram(**drawn)
+    print(f"Diagram: {made.save(options.out)}")
+    return 0
+
+
 def _demo(options: argparse.Namespace) -> int:
     from bmsem import examples
     from bmsem.api import read_mplus
@@ -191,9 +244,10 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _fit(loaded: Model, data: Any, cluster: str | None, options: argparse.Namespace) -> int:
-    for target in (options.json, options.save):
+    for target in (options.json, options.save, options.report):
         if target is not None and not target.absolute().parent.is_dir():
             raise DataError(f"The folder of '{target}' does not exist; nothing was sampled.")
+    trial = _trial(loaded, options)
     for note in loaded.notes:
         print(f"note: {note}")
     fit = loaded.fit(
@@ -219,7 +273,46 @@ def _fit(loaded: Model, data: Any, cluster: str | None, options: argparse.Namesp
     if options.json is not None:
         _write_json(fit.to_json(), options.json)
         print(f"Results: {options.json}")
+    if trial is not None:
+        made = fit.report(*trial)
+        print(f"\n{made}\n\nReport: {made.save(options.report)}")
     return 0 if fit.converged else 1
+
+
+def _trial(loaded: Model, options: argparse.Namespace) -> tuple[str, str] | None:
+    """Treatment and outcome of the report that is asked for, before anything is sampled.
+
+    What is not named is found where the paths leave no choice: a cause without causes, an outcome
+    without effects.
+    """
+    if options.report is None:
+        if options.treatment or options.outcome:
+            raise ModelError(
+                "--treatment and --outcome are those of a report: add --report OUT.html."
+            )
+        return None
+    if options.report.suffix.lower() not in (".html", ".htm", ".md", ".markdown"):
+        raise ModelError(f"A report is written as .html or .md, not as '{options.report.name}'.")
+    rows = [r for r in loaded.spec.parameters if r.op == "~"]
+    products = {i.name for i in loaded.spec.interactions}
+    causes, outcomes = {r.rhs for r in rows} - products, {r.lhs for r in rows}
+    found = []
+    for role, given, ends in (
+        ("treatment", options.treatment, causes - outcomes),
+        ("outcome", options.outcome, outcomes - causes),
+    ):
+        known = sorted(causes | outcomes)
+        if given is not None and given not in known:
+            raise ModelError(
+                f"The {role} '{given}' is in no path of the model. {did_you_mean(given, known)}"
+            )
+        if given is None and len(ends) != 1:
+            raise ModelError(
+                f"Say what the {role} of the report is: add --{role} with one of "
+                f"{', '.join(sorted(ends) or known)}."
+            )
+        found.append(given or ends.pop())
+    return found[0], found[1]
 
 
 def _wanted(loaded: Model, asked: Sequence[str] | None) -> list[str]:

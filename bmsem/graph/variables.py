@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
 from typing import Any
 
@@ -11,11 +10,10 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bmsem.errors import ModelError, did_you_mean
+from bmsem.graph.distributions import distribution_of
 from bmsem.priors import ParameterPrior, PriorTable
 from bmsem.priors.support import natural_range, support
 from bmsem.spec import Prior
-from bmsem.structure import FreeParameter
 
 PLURALS = {
     "loading": "loadings",
@@ -94,35 +92,39 @@ class DataVector:
         self._shared.set_value(np.concatenate([np.empty(0), *self._values]))
 
 
-def prior_variable(name: str, rows: list[ParameterPrior], model: pm.Model, data: DataVector) -> Any:
-    """A vector of parameters with one family of prior."""
+def prior_variable(
+    name: str,
+    rows: list[ParameterPrior],
+    model: pm.Model,
+    data: DataVector,
+    forward: bool = False,
+) -> Any:
+    """A vector of parameters with one family of prior, cut off where `cut_off` says.
+
+    ``forward`` makes draws from the prior keep to the range too, also in families of which PyMC knows
+    no distribution function; these have no density then.
+    """
     first = rows[0]
-    if not isinstance(first.prior, Prior):
-        # One distribution may be given to several parameters: each has a copy.
-        return pt.atleast_1d(model.register_rv(copy.deepcopy(first.prior), name))
-    prior = first.prior
-    distribution = _distribution(prior, first.parameter)
-    dim = f"{name}_dim"
-    model.add_coord(dim, [r.parameter.name for r in rows])
-    options: dict[str, Any] = {"dims": dim}
-    takes = _arguments(distribution)
-    named: dict[str, Any] = {}
-    for i, (word, _) in enumerate(prior.arguments):
-        values = [r.prior.arguments[i][1] for r in rows if isinstance(r.prior, Prior)]
-        # By name: some classes take the later ones no other way.
-        named[word or takes[i]] = data.slice(np.array(values))
-    low, high = cut_off(first)
-    try:
-        if low is None and high is None:
-            return distribution(name, **named, **options)
+    dim = None
+    if isinstance(first.prior, Prior):
+        distribution, words = distribution_of(first.prior)
+        values = np.array([[v for _, v in r.prior.arguments] for r in rows])  # type: ignore[union-attr]
+        named = {word: data.slice(values[:, i]) for i, word in enumerate(words)}
         base = distribution.dist(**named, shape=len(rows))
-        if not first.proper or not _has_distribution_function(base):
-            # The same density up to a constant; draws from the prior are checked afterwards.
-            interval = pm.distributions.transforms.Interval(low, high)
-            return distribution(name, **named, **options, default_transform=interval)
-        return pm.Truncated(name, base, lower=low, upper=high, **options)
-    except (TypeError, ValueError, NotImplementedError) as error:
-        raise ModelError(f"The prior {prior} of {first.parameter.name}: {error}") from error
+        dim = f"{name}_dim"
+        model.add_coord(dim, [r.parameter.name for r in rows])
+    else:
+        # One distribution may be given to several parameters: each has a copy.
+        base = copy.deepcopy(first.prior)
+    low, high = cut_off(first)
+    options: dict[str, Any] = {"dims": dim}
+    if low is not None or high is not None:
+        if first.proper and (forward or _has_distribution_function(base)):
+            base = pm.Truncated.dist(base, lower=low, upper=high)
+        else:
+            # The same density up to a constant.
+            options["default_transform"] = pm.distributions.transforms.Interval(low, high)
+    return pt.atleast_1d(model.register_rv(base, name, **options))
 
 
 def _has_distribution_function(base: Any) -> bool:
@@ -136,8 +138,6 @@ def _has_distribution_function(base: Any) -> bool:
 
 def cut_off(row: ParameterPrior) -> tuple[float | None, float | None]:
     """Where a prior has to be cut off, in the units of the random variable."""
-    if not isinstance(row.prior, Prior):
-        return None, None
     own, given = natural_range(row.parameter.kind, row.on), support(row.prior)
     low, high = -math.inf, math.inf
     if row.lower is not None:
@@ -149,38 +149,3 @@ def cut_off(row: ParameterPrior) -> tuple[float | None, float | None]:
     low, high = max(low, own[0]), min(high, own[1])
     # A range that the distribution keeps by itself needs no cutting.
     return (low if low > given[0] else None), (high if high < given[1] else None)
-
-
-def _distribution(prior: Prior, parameter: FreeParameter) -> Any:
-    """PyMC's class, its arguments checked: PyMC itself overlooks keywords that it does not know."""
-    name = prior.distribution
-    found: Any = getattr(pm, name, None)
-    is_distribution = isinstance(found, type) and issubclass(found, pm.Distribution)
-    if not is_distribution:
-        known = [
-            k
-            for k, v in vars(pm).items()
-            if isinstance(v, type) and issubclass(v, pm.Continuous) and v is not pm.Continuous
-        ]
-        raise ModelError(
-            f"The prior of {parameter.name} names '{name}', which is not a distribution of PyMC. "
-            f"{did_you_mean(name, known)}"
-        )
-    takes = _arguments(found)
-    wrong = [word for word, _ in prior.arguments if word and word not in takes]
-    if wrong or len(prior.arguments) > len(takes):
-        what = f"'{wrong[0]}'" if wrong else f"{len(prior.arguments)} arguments"
-        raise ModelError(
-            f"The prior {prior} of {parameter.name}: pymc.{name} does not take {what}. "
-            f"It takes: {', '.join(takes)}."
-        )
-    return found
-
-
-def _arguments(distribution: Any) -> list[str]:
-    """The names of a distribution's arguments, in their order."""
-    return [
-        n
-        for n, p in inspect.signature(distribution.dist).parameters.items()
-        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    ]

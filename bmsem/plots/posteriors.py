@@ -30,18 +30,26 @@ def posterior(
 ) -> Any:
     """Densities with their intervals, and the share beyond each standard of meaningfulness."""
     kind = fit.checked_interval(width, interval)
-    given = dict(fit.spec.standards if standards is None else standards)
+    given = {
+        k: float(v) for k, v in dict(fit.spec.standards if standards is None else standards).items()
+    }
     chosen = list(given) if names is None and given else fit.chosen_names(names)
     chosen = list(dict.fromkeys([*chosen, *given]))[: None if names is not None else MOST]
-    draws = {name: fit.quantity(name) for name in chosen}
+    return posterior_of({name: fit.quantity(name) for name in chosen}, given, width, kind)
+
+
+@styled
+def posterior_of(
+    draws: Mapping[str, Array], standards: Mapping[str, float], width: float, kind: str
+) -> Any:
+    """Densities of any draws (chains, draws) by name, with the standards that some of them have."""
     collection = densities(draws, width, kind)
     for name, values in draws.items():
         axes = collection.get_target(name, {})
         low, high = axes.get_xlim()
         if low < 0 < high:
             axes.axvline(0.0, color=GREY, linewidth=0.8, zorder=0)
-        standard = float(given[name]) if name in given else None
-        _shade(axes, values.ravel(), standard)
+        _shade(axes, values.ravel(), standards.get(name))
     return collection
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from bmsem.spec import On, Prior
 
@@ -39,14 +40,21 @@ _BY_ARGUMENT: dict[str, tuple[tuple[str, ...], Callable[[dict[str, float]], Rang
 }  # fmt: skip
 
 
-def support(prior: Prior) -> Range:
-    """The range of a prior's values; the whole line for a family that is not known here.
+def support(prior: Any) -> Range:
+    """The range of a prior's values, `Prior` or PyMC distribution.
+
+    The whole line for a family that is not known here: its name is checked elsewhere.
 
     Examples
     --------
     >>> support(Prior("Uniform", (("", -2.0), ("", -1.0))))
     (-2.0, -1.0)
     """
+    if not isinstance(prior, Prior):
+        # Only those who have PyMC's objects need PyMC.
+        from bmsem.graph.distributions import range_of
+
+        return range_of(prior)
     if prior.distribution in _POSITIVE:
         return _HALF
     if prior.distribution not in _BY_ARGUMENT:

@@ -55,7 +55,8 @@ class Assessment(FitDraws):
     @cached_property
     def convergence(self) -> Convergence:
         """The verdict on the chains."""
-        return assess(self._own_draws, self.sample_stats, self.complete)
+        chains, draws = self.parameters.shape[:2]
+        return assess(self.diagnostics, (chains, draws), self.sample_stats, self.complete)
 
     @property
     def converged(self) -> bool:

@@ -14,7 +14,9 @@ from bmsem.data import BoundModel
 from bmsem.errors import ModelError
 from bmsem.priors import PriorTable
 from bmsem.results.draws import defined_draws, find_draws, row_draws
+from bmsem.results.statistics import diagnosed
 from bmsem.spec import ModelSpec, Parameter
+from bmsem.structure import FreeParameter
 from bmsem.structure.sampled import SampledQuantities, sampled_quantities
 
 Array = NDArray[np.float64]
@@ -98,6 +100,21 @@ class FitDraws:
         if self.scores is None:
             return np.empty((len(self.flat_parameters), 0, 0))
         return self.scores.reshape(len(self.flat_parameters), *self.scores.shape[2:])
+
+    @cached_property
+    def diagnostics(self) -> dict[str, dict[str, float]]:
+        """R-hat, PSR and effective sample sizes by name of free parameter."""
+        return {p.name: diagnosed(self.parameters[..., p.index]) for p in self._free}
+
+    @cached_property
+    def row_diagnostics(self) -> dict[Parameter, dict[str, float]]:
+        """`diagnostics` by row of the parameter table: rows that share a label share them."""
+        name = {row.key: p.name for p in self._free for row in p.rows}
+        return {row: self.diagnostics[name[row.key]] for row in self.rows}
+
+    @property
+    def _free(self) -> tuple[FreeParameter, ...]:
+        return self.bound.structure.parameters
 
     @cached_property
     def rows(self) -> dict[Parameter, Array]:

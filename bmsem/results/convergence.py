@@ -11,7 +11,7 @@ from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from bmsem.results.statistics import potential_scale_reduction, summarise
+from bmsem.results.statistics import potential_scale_reduction
 
 Array = NDArray[np.float64]
 
@@ -66,11 +66,16 @@ class Convergence:
 
 
 def assess(
-    draws: dict[str, Array], statistics: dict[str, NDArray], complete: bool = True
+    found: dict[str, dict[str, float]],
+    shape: tuple[int, int],
+    statistics: dict[str, NDArray],
+    complete: bool = True,
 ) -> Convergence:
-    """Judge draws (chains, draws) by parameter name, with the sampler's statistics."""
-    chains, length = next(iter(draws.values())).shape if draws else (1, 1)
-    found = {name: summarise(values) for name, values in draws.items()}
+    """Judge the figures of `diagnosed` by parameter name, with the sampler's statistics.
+
+    ``shape`` is the number of chains and of draws of each.
+    """
+    chains, length = shape
     rhat_of, max_rhat = _extreme(found, "rhat", max)
     ess_of, min_ess = _extreme(found, "ess_bulk", min)
     tail_of, min_tail = _extreme(found, "ess_tail", min)
@@ -95,12 +100,12 @@ def assess(
             "use informative priors on the smallest variances, or target_accept=0.95: divergent "
             "draws mean that a part of the posterior is not reached"
         )
-    converged = not remedies and bool(draws)
+    converged = not remedies and bool(found)
     figures = (
         f"largest R-hat {max_rhat:.3f} ({rhat_of}), smallest bulk ESS {min_ess:,.0f} ({ess_of}), "
         f"{n_divergent or 'no'} divergent draw{'' if n_divergent == 1 else 's'}"
     )
-    if draws and not np.isfinite(max_rhat):
+    if found and not np.isfinite(max_rhat):
         figures = f"{chains} x {length} draws are too few to judge by"
     lines = [f"{'Converged' if converged else 'NOT CONVERGED'}: {figures}."]
     if chains == 1:

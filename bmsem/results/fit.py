@@ -71,6 +71,7 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
             interval=kind,
             head=self.convergence.lines,
             good=self.converged,
+            diagnostics=self.row_diagnostics,
         )
 
     def table(

@@ -95,7 +95,7 @@ class PriorPredictive:
             for source in sorted(sources - targets):
                 for target in sorted(targets - sources):
                     try:
-                        (effects,) = self._fit._level_effects(source, target, level)
+                        (effects,) = self._fit.level_effects_of(source, target, level)
                     except ModelError:
                         continue  # no path leads there
                     head = f"{level}: " if level else ""

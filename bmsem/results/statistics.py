@@ -51,36 +51,45 @@ def interval(draws: Array, width: float, kind: str) -> tuple[float, float]:
 
 
 def summarise(draws: Array, width: float = 0.95, kind: str = "hpd") -> dict[str, float]:
-    """All of `STATISTICS` for draws (chains, draws).
+    """All of `STATISTICS` for draws (chains, draws)."""
+    return located(draws, width, kind) | diagnosed(draws)
 
-    The estimate is the median; R-hat and the effective sample sizes are rank-normalised (Vehtari,
-    Gelman, Simpson, Carpenter & Burkner 2021, Bayesian Analysis 16), from ArviZ.
-    """
+
+def located(draws: Array, width: float = 0.95, kind: str = "hpd") -> dict[str, float]:
+    """Where the posterior is: the median is the estimate."""
     flat = draws.reshape(-1)
     median = float(np.median(flat))
     lower, upper = interval(draws, width, kind)
+    return {
+        "median": median,
+        "mean": float(flat.mean()),
+        "sd": float(flat.std(ddof=1)) if flat.size > 1 else float("nan"),
+        "p_one_tailed": one_tailed_p(flat, median),
+        "lower": lower,
+        "upper": upper,
+    }
+
+
+def diagnosed(draws: Array) -> dict[str, float]:
+    """Whether chains agree, and how much they know.
+
+    R-hat and the effective sample sizes are rank-normalised (Vehtari, Gelman, Simpson, Carpenter &
+    Burkner 2021, Bayesian Analysis 16), from ArviZ.
+    """
+    flat = draws.reshape(-1)
     options = {"chain_axis": 0, "draw_axis": 1}
     # Ratios that are one by definition differ by rounding only.
     constant = np.ptp(flat) <= 1e-12 * np.abs(flat).max(initial=0.0) or not np.isfinite(flat).all()
-    short = draws.shape[1] < 4
     nan = float("nan")
     # ArviZ has no R-hat of a single chain; its two halves are compared instead.
     half = draws.shape[1] // 2
     split = draws[:, : 2 * half].reshape(2, half) if draws.shape[0] == 1 else draws
-    short = short or split.shape[1] < 4
+    if constant or draws.shape[1] < 4 or split.shape[1] < 4:
+        psr = nan if constant else potential_scale_reduction(draws)
+        return {"rhat": nan, "psr": psr, "ess_bulk": nan, "ess_tail": nan}
     return {
-        "median": median,
-        "mean": float(flat.mean()),
-        "sd": float(flat.std(ddof=1)) if flat.size > 1 else nan,
-        "p_one_tailed": one_tailed_p(flat, median),
-        "lower": lower,
-        "upper": upper,
-        "rhat": nan if constant or short else float(array_stats.rhat(split, **options)),
-        "psr": nan if constant else potential_scale_reduction(draws),
-        "ess_bulk": nan
-        if constant or short
-        else float(array_stats.ess(draws, method="bulk", **options)),
-        "ess_tail": nan
-        if constant or short
-        else float(array_stats.ess(draws, method="tail", prob=0.1, **options)),
+        "rhat": float(array_stats.rhat(split, **options)),
+        "psr": potential_scale_reduction(draws),
+        "ess_bulk": float(array_stats.ess(draws, method="bulk", **options)),
+        "ess_tail": float(array_stats.ess(draws, method="tail", prob=0.1, **options)),
     }

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bmsem.results.statistics import summarise
+from bmsem.results.statistics import diagnosed, located, summarise
 from bmsem.spec import Level, ModelSpec, Parameter
 from bmsem.tables import Grid, Row, Tabular, number
 
@@ -129,6 +129,7 @@ def summary_table(
     head: tuple[str, ...] = (),
     good: bool | None = None,
     fixed: dict[Parameter, Array] | None = None,
+    diagnostics: dict[Parameter, dict[str, float]] | None = None,
 ) -> Summary:
     """Summarise every parameter, fixed ones included, in the chapter's order and sections.
 
@@ -138,7 +139,8 @@ def summary_table(
     records = []
     for row in spec.parameters:
         if row.free:
-            found = summarise(rows[row], width, interval)
+            known = diagnostics[row] if diagnostics else diagnosed(rows[row])
+            found = located(rows[row], width, interval) | known
         elif fixed is not None and row.fixed:
             found = summarise(fixed[row], width, interval)
         else:
