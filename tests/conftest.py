@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,6 +14,23 @@ import bmsem
 from bmsem import examples
 
 HERE = Path(__file__).parent
+
+# A two-level factor model of twelve indicators.
+TWELVE = """
+between: treat
+level: within
+  f1 =~ y1 + y2 + y3 + y4
+  f2 =~ y5 + y6 + y7 + y8
+  f3 =~ y9 + y10 + y11 + y12
+level: between
+  g1 =~ y1 + y2 + y3 + y4
+  g2 =~ y5 + y6 + y7 + y8
+  g3 =~ y9 + y10 + y11 + y12
+  g1 ~ a*treat
+  g2 ~ b*g1
+  g3 ~ treat + c*g2
+ind := a*b*c
+"""
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +64,38 @@ def hsb_fit(hsb):
     model = bmsem.model(examples.path("hsb", "context.bms"))
     priors = {"paths": "Normal(0, 10)", "sds": "HalfStudentT(3, 10)"}
     return model.fit(hsb, priors=priors, draws=5000, seed=1, progress=False)
+
+
+def fit_table(example: str, table: str):
+    return bmsem.read_mplus(examples.path(example, f"table_25_{table}.inp")).fit(
+        draws=4000, seed=1, progress=False
+    )
+
+
+@pytest.fixture(scope="session")
+def varying():
+    return fit_table("mvpa", "5")
+
+
+@pytest.fixture(scope="session")
+def invariance():
+    return fit_table("invariance", "8")
+
+
+@pytest.fixture(scope="session")
+def moderation():
+    return fit_table("moderation", "9")
+
+
+@pytest.fixture(scope="session")
+def large_fit():
+    """10,000 draws of 60 parameters: what a large table costs, whatever it says."""
+    model = bmsem.model(TWELVE)
+    random = np.random.default_rng(0)
+    school = np.repeat(np.arange(60), 10)
+    columns = {f"y{i}": random.standard_normal(600) for i in range(1, 13)}
+    columns = {k: v + random.standard_normal(60)[school] for k, v in columns.items()}
+    frame = pd.DataFrame({"school": school, "treat": school % 2, **columns})
+    fit = model.fit(frame, cluster="school", draws=100, tune=200, chains=4, seed=1, progress=False)
+    drawn = random.integers(0, 100, 2500)
+    return replace(fit, parameters=fit.parameters[:, drawn], sample_stats={})

@@ -14,27 +14,6 @@ from bmsem import examples
 from bmsem.results.statistics import summarise
 
 
-def fit_table(example: str, table: str):
-    return bmsem.read_mplus(examples.path(example, f"table_25_{table}.inp")).fit(
-        draws=4000, seed=1, progress=False
-    )
-
-
-@pytest.fixture(scope="module")
-def varying():
-    return fit_table("mvpa", "5")
-
-
-@pytest.fixture(scope="module")
-def invariance():
-    return fit_table("invariance", "8")
-
-
-@pytest.fixture(scope="module")
-def moderation():
-    return fit_table("moderation", "9")
-
-
 def row_name(level: str, printed: str) -> str:
     if level == "new":
         return printed

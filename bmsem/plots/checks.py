@@ -89,7 +89,7 @@ def moments(fit: FitResults, moment: str) -> Any:
         axes.set_title(title)
     scale = {"variance": "variance / that of the data", "mean": "mean, in SDs of the replicates"}
     collection.viz["figure"].item().supxlabel(
-        f"{scale.get(moment, moment)}: data ● (◆ outside of the replicates' 95%, grey)", fontsize=9
+        f"{scale.get(moment, moment)}\ndata ● (◆ outside of the replicates' 95%, grey)", fontsize=9
     )
     return collection
 
@@ -139,10 +139,10 @@ def cluster_means(fit: FitResults, names: str | Sequence[str] | None, seed: int)
         axes.plot(own, np.zeros(len(own)), "|", color="black", markersize=7, clip_on=False)
         spread = replicated[:, :, i].std(axis=1, ddof=1)
         p = float(np.mean(spread > own.std(ddof=1)))
-        axes.set_title(f"{name}: P(replicated SD > SD) = {p:.2f}")
+        axes.set_title(f"{name}, means of clusters\nP(replicated SD > SD) = {p:.2f}")
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel("cluster mean: data (black), replicated (blue)")
+        axes.set_xlabel("data (black), replicated (blue)")
     return collection
 
 

@@ -54,9 +54,7 @@ def forest(
     axes.spines["left"].set_visible(False)
     words = "HPD" if kind == "hpd" else "equal-tailed"
     scale = f" ({standardized.upper()})" if standardized else ""
-    axes.set_xlabel(
-        f"estimate{scale}: median, {width:.0%} and 50% {words} intervals; hollow: includes 0"
-    )
+    axes.set_xlabel(f"estimate{scale}, {width:.0%} and 50% {words} intervals\nhollow: includes 0")
     return collection
 
 

@@ -47,7 +47,12 @@ def styled[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
 def figure_options(width: float, height: float) -> dict[str, Any]:
     """Of a figure in inches, with room made for every label."""
-    return {"figsize": (width, height), "layout": "constrained"}
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return {
+        "figsize": (width, height),
+        "layout": ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08),
+    }
 
 
 def panels(

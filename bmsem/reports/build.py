@@ -23,7 +23,6 @@ DOUBTFUL = 0.05
 
 def document(fit: FitResults, found: TrialAnswers, title: str, figures: bool) -> Document:
     """Everything that the report says."""
-    lead = (fit.convergence.lines[0], *fit.convergence.lines[1:], words.summary(found))
     sections = [
         Section("What was fitted", _setup(fit, found, figures)),
         Section(
@@ -62,35 +61,38 @@ def document(fit: FitResults, found: TrialAnswers, title: str, figures: bool) ->
         Section("Priors", _priors(fit)),
     ]
     kept = tuple(s for s in sections if s.blocks)
-    return Document(title, lead, fit.converged, kept)
+    return Document(title, fit.convergence.lines, fit.converged, tuple(words.summary(found)), kept)
 
 
 def answers_table(answers: Iterable[Answer | None], found: TrialAnswers) -> Written:
     """Answers as rows, each with the parameter that it comes from."""
-    words_of_interval = "HPD" if found.interval == "hpd" else "equal-tailed"
-    heads = (
-        "Effect", "Parameter", "Estimate", "SD", f"{found.width:.0%} {words_of_interval}",
-        "Margins of error", "Standard", "P(beyond)", "Zero excluded", "Meaningful",
-    )  # fmt: skip
-    rows = []
-    for a in answers:
-        if a is None:
-            continue
-        judged = a.standard is not None
-        rows.append(
-            Row(
-                (
-                    a.name, a.parameter, number(a.estimate), number(a.sd),
-                    f"[{number(a.lower)}, {number(a.upper)}]",
-                    f"{number(a.margin_lower)}, {number(a.margin_upper)}",
-                    number(a.standard or 0.0) if judged else "",
-                    number(a.p_exceeds or 0.0) if judged else "",
-                    "yes" if a.nonzero else "no",
-                    ("yes" if a.meaningful else "not shown") if judged else "",
-                )
-            )
-        )  # fmt: skip
-    return Written(Grid(heads, tuple(rows), text_columns=(0, 1, 8, 9)))
+    shown = [a for a in answers if a is not None]
+    kind = "HPD" if found.interval == "hpd" else "equal-tailed"
+    columns: dict[str, list[str]] = {
+        "Effect": [a.name.replace("->", "→") for a in shown],
+        "Parameter": [a.parameter for a in shown],
+        "Estimate": [number(a.estimate) for a in shown],
+        "SD": [number(a.sd) for a in shown],
+        f"{found.width:.0%} {kind}": [f"[{number(a.lower)}, {number(a.upper)}]" for a in shown],
+        "Margins of error": [f"{number(a.margin_lower)}, {number(a.margin_upper)}" for a in shown],
+        "Zero excluded": ["yes" if a.nonzero else "no" for a in shown],
+    }
+    if any(a.standard is not None for a in shown):
+        meant = {True: "yes", False: "not shown", None: ""}
+        columns |= {
+            "Standard": [_known(a.standard) for a in shown],
+            "P(beyond)": [_known(a.p_exceeds) for a in shown],
+            "Meaningful": [meant[a.meaningful] for a in shown],
+        }
+    rows = tuple(Row(cells) for cells in zip(*columns.values(), strict=True))
+    heads = tuple(columns)
+    text = tuple(heads.index(h) for h in ("Effect", "Parameter", "Zero excluded", "Meaningful")
+                 if h in heads)  # fmt: skip
+    return Written(Grid(heads, rows, text_columns=text))
+
+
+def _known(value: float | None) -> str:
+    return "" if value is None else number(value)
 
 
 def _setup(fit: FitResults, found: TrialAnswers, figures: bool) -> tuple[Block, ...]:
@@ -99,7 +101,7 @@ def _setup(fit: FitResults, found: TrialAnswers, figures: bool) -> tuple[Block, 
         f"{fit.bound.size}. Posterior of {chains} chains of {draws:,} draws, priors "
         f"{fit.settings.get('priors', '')}. Estimates are posterior medians, intervals "
         f"{'highest-density' if found.interval == 'hpd' else 'equal-tailed'} intervals of "
-        f"{found.width:.0%}. Names in square brackets are the parameters that a number comes from."
+        f"{found.width:.0%}. The parameter that a number comes from stands beside it, `like this`."
     ]
     if fit.spec.multilevel and fit.bound.clusters < FEW_CLUSTERS:
         blocks.append(
@@ -115,7 +117,7 @@ def diagram_picture(fit: FitResults) -> Block:
     """The path diagram with estimates, or what is missing to draw it."""
     from bmsem.diagrams import diagram
 
-    made = diagram(fit, title=fit.title or None)
+    made = diagram(fit)
     try:
         content = made.svg()
     except BmsemError as error:
@@ -143,7 +145,7 @@ def _slopes(fit: FitResults, found: TrialAnswers, figures: bool) -> tuple[Block,
             text += (
                 f" The variance of the slope {slope.name} is {words.figure(own['median'])} "
                 f"({found.width:.0%} CrI = {words.figure(own['lower'])} to "
-                f"{words.figure(own['upper'])}; [{variance.full_name}]). An interval of a variance "
+                f"{words.figure(own['upper'])}; `{variance.full_name}`). An interval of a variance "
                 f"cannot include zero: compare with a model without the varying slope by "
                 f"bmsem.compare, or see fit.zero_variance."
             )

@@ -50,9 +50,11 @@ class Document:
     title
         Of the whole.
     lead
-        What must be read first.
+        What must be read first: the verdict on convergence.
     good
-        Whether the first line of ``lead`` is good news.
+        Whether it is good.
+    conclusions
+        What was found, a line each.
     sections
         From top to bottom.
     """
@@ -60,6 +62,7 @@ class Document:
     title: str
     lead: tuple[str, ...]
     good: bool
+    conclusions: tuple[str, ...]
     sections: tuple[Section, ...]
 
     @property

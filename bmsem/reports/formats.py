@@ -9,6 +9,8 @@ from html import escape
 from bmsem.reports.document import Block, Document, Picture
 from bmsem.tables import Tabular
 
+_CODE = re.compile("`([^`]+)`")
+
 
 def html(document: Document, whole: bool = True) -> str:
     """A page with everything inside, or its body alone for a notebook."""
@@ -32,8 +34,8 @@ def _html_block(block: Block) -> str:
         return f"<figure>{_html_picture(block)}</figure>"
     if isinstance(block, Tabular):
         return block.to_html()
-    # Names of parameters stand in square brackets.
-    return f"<p>{re.sub(r'\\[([^\\[\\]]+)\\]', r'<code>\\1</code>', escape(block))}</p>"
+    # Names of parameters stand between backticks.
+    return f"<p>{_CODE.sub(r'<code>\1</code>', escape(block, quote=False))}</p>"
 
 
 def _html_picture(picture: Picture) -> str:
@@ -46,6 +48,7 @@ def _html_picture(picture: Picture) -> str:
 def markdown(document: Document, folder: str | None) -> str:
     """Headings, paragraphs, pipe tables, and links to pictures if there is a folder of them."""
     parts = [f"# {document.title}", *(f"> {line}" for line in document.lead)]
+    parts.append("\n".join(f"- {line}" for line in document.conclusions))
     for section in document.sections:
         parts.append(f"## {section.title}")
         for block in section.blocks:
@@ -55,5 +58,5 @@ def markdown(document: Document, folder: str | None) -> str:
             elif isinstance(block, Tabular):
                 parts.append(block.to_markdown())
             else:
-                parts.append(re.sub(r"\[([^\[\]]+)\]", r"`\1`", block))
+                parts.append(block)
     return "\n\n".join(parts) + "\n"

@@ -86,7 +86,8 @@ class TrialReport:
     def __str__(self) -> str:
         found = self.answers
         blocks = [
-            self.title, *self.fit.convergence.lines, words.summary(found),
+            self.title, *self.fit.convergence.lines,
+            "\n".join(f"- {line}" for line in words.summary(found)),
             f"Does {found.treatment} affect {found.outcome}?", *words.question_outcome(found),
         ]  # fmt: skip
         if found.mediators:

@@ -17,6 +17,10 @@ def figure(value: float) -> str:
     return number(value, 2).replace("-", _MINUS)
 
 
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
 def interval(answer: Answer, width: float) -> str:
     return f"{width:.0%} credible interval (CrI) = {figure(answer.lower)} to {figure(answer.upper)}"
 
@@ -29,9 +33,9 @@ def effect(answer: Answer, what: str, width: float) -> str:
         else "The interval includes zero, so that an effect in either direction is credible"
     )
     return (
-        f"{what} was {figure(answer.estimate)} ({interval(answer, width)}; [{answer.parameter}]). "
+        f"{what} was {figure(answer.estimate)} ({interval(answer, width)}; `{answer.parameter}`). "
         f"The lower margin of error is {figure(answer.margin_lower)} and the upper margin of error is "
-        f"{figure(answer.margin_upper)}. {sign} (one-tailed p = {answer.p:.3f})."
+        f"{figure(answer.margin_upper)}. {sign} (one-tailed p {_p(answer.p)})."
     )
 
 
@@ -154,7 +158,7 @@ def context(found: TrialAnswers) -> list[str]:
     """Whether paths differ between the levels."""
     lines = []
     for x, answer in found.context.items():
-        size = f"{figure(answer.estimate)} ({interval(answer, found.width)}; [{answer.parameter}])"
+        size = f"{figure(answer.estimate)} ({interval(answer, found.width)}; `{answer.parameter}`)"
         if answer.nonzero:
             how = "stronger" if answer.estimate > 0 else "weaker (or more negative)"
             lines.append(
@@ -169,34 +173,33 @@ def context(found: TrialAnswers) -> list[str]:
     return lines
 
 
-def summary(found: TrialAnswers) -> str:
-    """The conclusions in one paragraph."""
-    parts = [_verdict(found.total, f"{found.treatment} on {found.outcome}", "total effect of ")]
-    for title, answers in (
-        (f"effect of {found.treatment} on", found.on_mediators),
-        ("effect on the outcome of", found.of_mediators),
-    ):
-        parts += [_verdict(a, m, f"{title} ") for m, a in answers.items()]
+def summary(found: TrialAnswers) -> list[str]:
+    """The conclusions, a line each."""
+    lines = [_verdict(found.total, f"Total effect of {found.treatment} on {found.outcome}")]
+    lines += [
+        _verdict(a, f"Effect of {found.treatment} on {m}") for m, a in found.on_mediators.items()
+    ]
+    lines += [
+        _verdict(a, f"Effect of {m} on {found.outcome}") for m, a in found.of_mediators.items()
+    ]
     if found.chains:
         whole = [_names(c) for c in found.chains if c.unbroken]
-        parts.append(
-            f"unbroken chain{'' if len(whole) == 1 else 's'}: {listed(whole)}"
-            if whole
-            else "no chain is unbroken"
-        )
+        lines.append(f"Unbroken chains of mediation: {listed(whole) or 'none'}.")
     if found.context:
         real = [x for x, a in found.context.items() if a.nonzero]
-        parts.append(f"context effects: {listed(real)}" if real else "no context effect")
-    return "In sum: " + "; ".join(parts) + "."
+        lines.append(f"Context effects: {listed(real) or 'none shown'}.")
+    return lines
 
 
-def _verdict(answer: Answer, what: str, title: str) -> str:
-    size = f"{title}{what} {figure(answer.estimate)}"
+def _verdict(answer: Answer, title: str) -> str:
     if answer.meaningful:
-        return f"{size}, meaningful"
-    if answer.standard is not None and answer.nonzero:
-        return f"{size}, not zero but not shown to be meaningful"
-    return f"{size}, {'not zero' if answer.nonzero else 'not shown to differ from zero'}"
+        judged = "meaningful"
+    elif answer.standard is not None and answer.nonzero:
+        judged = "not zero, but not shown to be meaningful"
+    else:
+        judged = "not zero" if answer.nonzero else "not shown to differ from zero"
+    limits = f"[{figure(answer.lower)}, {figure(answer.upper)}]"
+    return f"{title}: {figure(answer.estimate)} {limits}, {judged}."
 
 
 def listed(names: Sequence[str]) -> str:

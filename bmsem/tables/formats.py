@@ -26,21 +26,19 @@ def html(grid: Grid) -> str:
         lines = "<br>".join(map(escape, grid.lead))
         parts.append(f'<p style="{edge}padding-left:0.6em;margin:0.4em 0">{lines}</p>')
     width = len(grid.heads)
-    # Without column heads there is no line below them.
-    heads = (
-        ""
-        if not any(grid.heads)
-        else "".join(
-            f'<th scope="col" style="{_cell(i, grid)}border-bottom:1px solid">{escape(h)}</th>'
-            for i, h in enumerate(grid.heads)
-        )
+    cells = "".join(
+        f'<th scope="col" style="{_cell(i, grid)}border-bottom:1px solid">{escape(h)}</th>'
+        for i, h in enumerate(grid.heads)
     )
+    head = f"<thead><tr>{cells}</tr></thead>" if any(grid.heads) else ""
     body = "".join(_html_row(row, grid, width) for row in grid.rows)
     parts.append(
-        f'<div style="overflow-x:auto"><table class="bmsem" style="{_STYLE}"><thead><tr>{heads}</tr>'
-        f"</thead><tbody>{body}</tbody></table></div>"
+        f'<div style="overflow-x:auto"><table class="bmsem" style="{_STYLE}">{head}'
+        f"<tbody>{body}</tbody></table></div>"
     )
-    parts += [f'<p style="margin:0.2em 0;font-size:90%">{escape(note)}</p>' for note in grid.notes]
+    for note in grid.notes:
+        text = _note(escape(note), "<i>Note.</i>")
+        parts.append(f'<p style="margin:0.2em 0;font-size:90%">{text}</p>')
     return "".join(parts)
 
 
