@@ -313,7 +313,7 @@ def test_conditions_that_cannot_be_read(small, until, message):
 
 def test_interrupting_the_extension_keeps_the_draws(small, monkeypatch):
     from bmsem.results import extension
-    from bmsem.results.fit import Fit
+    from bmsem.fit import Fit
 
     fit = fit_small(small, draws=50)
 
@@ -539,3 +539,15 @@ def test_interrupting_the_warm_up_of_an_extension_keeps_the_fit(small, monkeypat
         assert (found.parameters == fit.parameters).all()
         found = extension.extend_until(fit, "ess>100000", 1000)
         assert (found.parameters == fit.parameters).all()
+
+
+def test_replicates_do_not_repeat_data_simulated_with_the_fit_s_seed():
+    """The first normal deviates of a generator are an obvious choice for data."""
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": random.normal(size=80)})
+    frame["y"] = frame["x"] + random.normal(size=80)
+    fit = bmsem.model("y ~ x").fit(frame, draws=100, tune=200, chains=2, seed=1, progress=False)
+    _, replicated = fit.ppp().draws.pair("overall")
+    assert np.isfinite(replicated).all()
+    # Chi-square with three degrees of freedom: intercept, slope and variance.
+    assert replicated.mean() == pytest.approx(3.0, abs=0.7)

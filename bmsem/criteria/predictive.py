@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,8 @@ def predictive_draws(
     layout, observed = layout_of(bound), observed_data(bound)
     used = spaced(len(parameters), draws or affordable(bound, len(parameters)))
     reduced = reduced_form(bound, parameters[used])
-    random = np.random.default_rng(seed)
+    # Data are often simulated with the seed that the fit has; the replicates must not repeat them.
+    random = np.random.default_rng([seed, crc32(b"replicates")])
     best = unrestricted(observed[None], layout)
     levels = bound.spec.multilevel
     q = layout.z + layout.outcomes

@@ -41,8 +41,8 @@ def ordered_columns(drawn: Drawing) -> tuple[tuple[str, ...], dict[str, tuple[st
     rank = {name: i for i, name in enumerate(names)}
 
     def place(group: str) -> tuple[float, int]:
-        factors = [f for f, own in measures.items() if set(own) & set(groups[group])]
-        return max([depth[f] for f in factors] or [depth[group]]), rank[groups[group][0]]
+        factors = {f for f, own in measures.items() if set(own) & set(groups[group])}
+        return max(depth[f] for f in {group, *factors}), rank[groups[group][0]]
 
     columns = [name for group in sorted(groups, key=place) for name in groups[group]]
     slopes = {n.column: n.name for n in drawn.nodes if n.panel == "between"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -124,7 +125,9 @@ def cluster_means(fit: FitResults, names: str | Sequence[str] | None, seed: int)
     rows = cluster_rows(fit.bound)
     used = spaced(len(fit.flat_parameters), _REPLICATES)
     reduced = reduced_form(fit.bound, fit.flat_parameters[used])
-    replicated = replicated_means(reduced, rows, np.random.default_rng(seed))
+    replicated = replicated_means(
+        reduced, rows, np.random.default_rng([seed, crc32(b"replicates")])
+    )
     shift = fit.bound.pooled.shift
     columns, _ = grid_size(len(chosen), 3)
     collection, axes_of = panels(chosen, columns=columns, width=2.9, height=2.3)

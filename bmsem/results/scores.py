@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +103,7 @@ class Scores(FitDraws):
         if not 1 <= n <= total:
             raise ModelError(f"n must lie between 1 and the number of draws, {total:,}, not {n}.")
         kept = spaced(total, n)
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng([seed, crc32(b"scores")])
         parameters = self.flat_parameters[kept]
         found: dict[str, xr.DataArray] = {}
         scores = self.flat_scores[kept]
@@ -200,7 +201,7 @@ class Scores(FitDraws):
             )
         kept = spaced(total, draws or min(total, most))
         parameters = self.parameters[:, kept].reshape(-1, self.parameters.shape[-1])
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng([seed, crc32(b"scores")])
         sampled = np.empty((len(parameters), self.bound.clusters, 0))
         if self.sampled is not None:
             sampled = self.sampled[:, kept].reshape(len(parameters), *self.sampled.shape[2:])
