@@ -163,6 +163,38 @@ def test_statements_that_cannot_be_read():
         bmsem.elicit()
 
 
+@pytest.mark.parametrize(
+    ("text", "family", "limit", "below"),
+    [
+        ("between 0 and 0.2 with 90%, mean 0.1", "Beta", 0.2, 0.9),
+        ("between 0.8 and 1 with 90%, median 0.9", "Beta", 0.8, 0.1),
+        ("between 0 and 3 with 90%, mean 1.2", "Gamma", 3, 0.9),
+    ],
+)
+def test_an_interval_up_to_an_end_of_the_family_is_one_limit(text, family, limit, below):
+    found = scipy_of(bmsem.elicit(text, family))
+    assert float(found.cdf(limit)) == pytest.approx(below, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "between 0 and 0.2 with 90%",
+            "say 1 thing.*up to an end of the Beta counts as one. Say more",
+        ),
+        ("between 0.8 and 1 with 90%", "say 1 thing.*above 0.8 .*up to an end of the Beta"),
+        (
+            "between 0 and 1 with 90%",
+            "a Beta always lies between 0 and 1. Give a narrower interval",
+        ),
+    ],
+)
+def test_an_interval_up_to_an_end_may_say_too_little(text, message):
+    with pytest.raises(bmsem.ModelError, match=message):
+        bmsem.elicit(text, "Beta")
+
+
 def test_limits_without_a_probability_are_not_guessed():
     for text in ("between 0 and 10", "mean 10, below 25%", "mean 3, below 10.5"):
         with pytest.raises(bmsem.ModelSyntaxError, match="no statement"):

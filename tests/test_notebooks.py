@@ -11,6 +11,10 @@ from notebooks.execute import HERE, execute, names
 
 SMALL = {
     "few_clusters": {"draws": 1000, "replications": 2, "slope_replications": 2},
+    "hsb_context_effect": {"draws": 300},
+    "latent_variables": {"draws": 300},
+    "masks": {"draws": 300},
+    "mvpa": {"draws": 300},
     "share_trial": {"draws": 1000, "prior_draws": 200},
 }
 

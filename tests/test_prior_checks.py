@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytest
 from matplotlib.image import imread
 
@@ -182,3 +183,101 @@ def test_simulation_at_a_fit(fit, frame):
     made = bmsem.simulate(fit.spec, fit, design, seed=1)
     assert list(made) == ["school", "m", "y", "treat"]
     assert made["y"].std() == pytest.approx(frame["y"].std(), rel=0.3)
+
+
+def test_what_has_a_proper_prior_is_shown_and_the_rest_is_named(frame, tmp_path):
+    priors = {"preset": "mplus", "a": "Normal(0, 1)", "b": "Normal(0, 1)",
+              "within: sd(m)": "HalfNormal(1)", "icc(m)": "Beta(2, 8)",
+              "icc(y)": "Beta(2, 8)"}  # fmt: skip
+    fit = bmsem.model(TRIAL).fit(
+        frame, priors=priors, draws=50, tune=100, chains=2, seed=1, progress=False
+    )
+    names = ["a", "ind", "between: sd(m)", "c", "treat -> y", "between: y ~~ y"]
+    with pytest.warns(bmsem.ModelWarning, match=r"c, treat -> y, between: y ~~ y\.$"):
+        plot = fit.prior_posterior(names, draws=200)
+    plot.savefig(tmp_path / "proper.png")
+    assert list(plot.viz["plot"].data_vars) == ["a", "ind", "between: sd(m)"]
+    with pytest.raises(bmsem.ModelError, match="Prior beside posterior needs draws"):
+        fit.prior_posterior("c", draws=20)
+
+
+def test_draws_of_what_is_proper_follow_their_priors(frame):
+    from bmsem.graph.prior_draws import proper_draws
+    from bmsem.priors import prior_table
+
+    bound = bmsem.model("m ~~ y\ny ~ b*treat\nb == 2*d\nm ~ d*treat").bind(frame)
+    table = prior_table(bound, {"preset": "mplus", "d": "Normal(3, 1)", "sds": "HalfNormal(1)"})
+    found = proper_draws(bound, table, 500, 1)
+    at = {p.name: found[:, p.index] for p in bound.structure.parameters}
+    assert at["d"].mean() == pytest.approx(3, abs=0.2)
+    assert at["b"] == pytest.approx(2 * at["d"])
+    # A flat density over covariances is one of the variances too.
+    for name in ("m ~~ m", "y ~~ y", "m ~~ y", "y ~ 1"):
+        assert np.isnan(at[name]).all()
+
+
+QUOTED = """
+cluster: `school id`
+level: within
+  `score 1` ~ w*`my x`
+level: between
+  `score 1` ~ b*treat
+  `b-c` ~ treat
+  `score 1` ~~ `b-c`
+"""
+
+
+@pytest.fixture(scope="module")
+def quoted_frame():
+    truth = {"b": 0.5, "w": 0.3, "within: sds": 1.0, "between: score 1 ~~ score 1": 0.2,
+             "between: sd(`b-c`)": 0.5, "between: b-c ~ treat": 0.1}  # fmt: skip
+    covariates = {"my x": bmsem.Covariate("Normal(0, 1)")}
+    design = bmsem.Design(20, 8, arms={"treat": 0.5}, covariates=covariates)
+    return bmsem.simulate(QUOTED, truth, design, seed=1)
+
+
+def test_names_between_back_quotes(quoted_frame):
+    model = bmsem.model(QUOTED)
+    found = model.prior_predictive(quoted_frame, draws=100)
+    assert {"icc(`score 1`)", "between: rsquare(`b-c`)"} <= set(found.implied)
+    assert found.implied["icc(`score 1`)"] == pytest.approx(found.draws("icc(`score 1`)"))
+    fit = model.fit(quoted_frame, draws=50, tune=100, chains=2, seed=1, progress=False)
+    design = bmsem.Design.from_data(quoted_frame, cluster="school id")
+    assert list(bmsem.simulate(model, fit, design, seed=1)) == list(quoted_frame)
+    given = {"between: score 1 ~~ b-c": "Normal(0, 2)"}
+    assert "Normal(0, 2)" in str(model.priors(quoted_frame, priors=given))
+
+
+def test_simulation_at_a_stored_fit_whose_priors_were_not(frame, tmp_path):
+    text = TRIAL.replace("ind := a*b", "c == a + b")
+    fit = bmsem.model(text).fit(
+        frame, priors={"b": pm.Normal.dist(0, 1)}, draws=50, tune=100, chains=2, seed=1,
+        progress=False,
+    )  # fmt: skip
+    fit.save(tmp_path / "fit.nc")
+    loaded = bmsem.load(tmp_path / "fit.nc")
+    assert loaded.prior_table is None
+    design = bmsem.Design.from_data(frame, cluster="school")
+    made = [bmsem.simulate(text, one, design, seed=1) for one in (fit, loaded)]
+    pd.testing.assert_frame_equal(*made)
+
+
+def test_a_prior_predictive_check_takes_what_holds_data(predictive, frame, tmp_path):
+    wanted = predictive.check(frame, sets=5).frame
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    for data in (frame.to_dict("list"), tmp_path / "data.csv"):
+        pd.testing.assert_frame_equal(predictive.check(data, sets=5).frame, wanted)
+    with pytest.raises(bmsem.DataError, match="no column 'school', which tells the clusters apart"):
+        predictive.check(frame.drop(columns="school"))
+    with pytest.raises(bmsem.DataError, match="none of the variables that the model makes: m, y"):
+        predictive.check(frame[["school", "treat"]])
+    with pytest.raises(bmsem.ModelError, match="sets=0"):
+        predictive.check(frame, sets=0)
+
+
+def test_one_name_alone_and_a_seed_that_is_none(predictive, frame, tmp_path):
+    predictive.plot("icc(y)").savefig(tmp_path / "one.png")
+    assert not blank(tmp_path / "one.png")
+    for seed in (-1, 1.5, "a", None):
+        with pytest.raises(bmsem.ModelError, match="give a whole number from 0"):
+            bmsem.model(TRIAL).prior_predictive(frame, seed=seed)

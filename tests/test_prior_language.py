@@ -10,9 +10,11 @@ from models_and_designs import make_data
 from scipy import stats
 
 import bmsem
+from bmsem.graph.distributions import range_of
 from bmsem.graph.prior_draws import log_prior, prior_draws
 from bmsem.language.mplus import parse_mplus
 from bmsem.priors import prior_table
+from bmsem.priors.support import DISTRIBUTIONS, support
 
 LEVELS = """
 level: within
@@ -68,7 +70,7 @@ WAYS = [
     ("iccs", "Beta(1, 9)", "between: y3 ~~ y3",
      "icc ~ Beta(1, 9)"),
     ("between: matrices", "InverseWishart(2, 5)", "between: y2 ~~ y3",
-     "inverse-Wishart(S, 5), 2 x 2"),
+     "inverse-Wishart(S = 0, d = 5), 2 x 2"),
     ("within: y1 ~~ y1", "Normal(2, 4)", "within: y1 ~~ y1", "Normal(2, 4), cut off below 0"),
 ]  # fmt: skip
 
@@ -363,7 +365,7 @@ MODEL PRIORS:
         ("v1 ~ G(2, 3);", "y1 ~~ y1", "Gamma(alpha = 2, beta = 3)"),
         ("v1 ~ IW(3, 4);", "y1 ~~ y1", "InverseGamma(alpha = 2, beta = 1.5)"),
         ("v1 ~ D(2, 3);", "y1 ~~ y1", "Beta(alpha = 2, beta = 3)"),
-        ("v2-v3 ~ IW(1, 4); c ~ IW(0, 4);", "y2 ~~ y3", "inverse-Wishart(S, 4), 2 x 2"),
+        ("v2-v3 ~ IW(1, 4); c ~ IW(0, 4);", "y2 ~~ y3", "inverse-Wishart(S = 0, d = 4), 2 x 2"),
         ("v2 v3 c ~ IW(0, -3);", "y2 ~~ y3", "uniform over 2 x 2 covariance matrices"),
         ("c ~ LKJ(3);", "y2 ~~ y3", "correlation ~ LKJ(3), 2 x 2"),
     ],
@@ -432,3 +434,190 @@ def test_improper_priors_have_no_draws(frame):
     bound = bmsem.model(LEVELS).bind(frame, cluster="cluster")
     with pytest.raises(bmsem.ModelError, match=r"improper \(mplus\): a, .* and \d+ more"):
         prior_draws(bound, prior_table(bound, "mplus"), 10)
+
+
+# Distributions given as objects. ---------------------------------------------------------------
+
+
+def test_distribution_objects_are_cut_off_like_text(frame):
+    given = {"between: sd(y1)": pm.Normal.dist(0, 1), "within: y1 ~~ y1": pm.Normal.dist(1, 2),
+             "between: cor(y2, y3)": pm.Normal.dist(0.8, 0.5)}  # fmt: skip
+    found = shown(table(frame, priors=given))
+    assert found["between: y1 ~~ y1"] == "Normal (PyMC distribution), cut off below 0"
+    assert found["between: y2 ~~ y3"].endswith("cut off below -1, cut off above 1")
+    draws = draws_of(frame, given)
+    correlation = draws["between: y2 ~~ y3"] / np.sqrt(
+        draws["between: y2 ~~ y2"] * draws["between: y3 ~~ y3"]
+    )
+    assert uniform(np.sqrt(draws["between: y1 ~~ y1"]), stats.halfnorm()) > 0.001
+    assert uniform(draws["within: y1 ~~ y1"], stats.truncnorm(-0.5, np.inf, 1, 2)) > 0.001
+    assert uniform(correlation, stats.truncnorm(-3.6, 0.4, 0.8, 0.5)) > 0.001
+
+
+@pytest.mark.parametrize(
+    ("key", "prior", "message"),
+    [
+        ("between: sd(y1)", lambda: pm.Uniform.dist(-2, -1),
+         r"prior Uniform \(PyMC distribution\) of between: y1 ~~ y1 excludes every value"),
+        ("icc(y1)", lambda: pm.TruncatedNormal.dist(2, 1, lower=1), "excludes every value that the ICC"),
+        ("a", lambda: pm.Normal.dist(0, -1), r"Normal \(PyMC distribution\) of a has impossible arguments. It needs sigma > 0"),
+        ("a", lambda: pm.Poisson.dist(3), "gives whole numbers"),
+        ("a", lambda: pm.Normal.dist(0, 1, shape=3), "has 1 dimension"),
+        ("a", lambda: pm.Normal.dist(0, 1) + 1, "computed from distributions"),
+        ("a", lambda: pm.Normal, "is no prior"),
+        ("a", lambda: None, "The prior of 'a' is None, which is no prior. Give text such as"),
+        ("a", lambda: 3, "is no prior"),
+    ],
+)  # fmt: skip
+def test_objects_that_cannot_be_priors(frame, key, prior, message):
+    with pytest.raises(bmsem.ModelError, match=message):
+        draws_of(frame, {key: prior()}, count=1)
+
+
+def test_flat_objects_are_improper(frame):
+    found = table(frame, priors={"a": pm.Flat.dist(), "between: sd(y1)": pm.HalfFlat.dist()})
+    assert [r.parameter.name for r in found.rows if not r.proper] == ["a", "between: y1 ~~ y1"]
+    with pytest.raises(bmsem.ModelError, match="these priors are improper"):
+        found.require_proper("This")
+
+
+def test_families_without_a_distribution_function_keep_to_the_natural_range(frame):
+    """PyMC has no distribution function of a skew normal."""
+    given = {
+        "between: sd(y1)": "SkewNormal(alpha=2)",
+        "within: rsquare(y1, 40)": "SkewNormal(alpha=2, mu=0.3, sigma=0.5)",
+        "within: sd(y2)": pm.SkewNormal.dist(alpha=-1),
+    }
+    found = draws_of(frame, given, count=2000)
+    half = stats.skewnorm(2)
+    p = (half.cdf(np.sqrt(found["between: y1 ~~ y1"])) - half.cdf(0)) / half.sf(0)
+    assert stats.kstest(p, "uniform").pvalue > 0.001
+    r_square = 1 - found["within: y1 ~~ y1"] / 40
+    assert 0 < r_square.min() < r_square.max() < 1
+    half = stats.skewnorm(-1)
+    p = (half.cdf(np.sqrt(found["within: y2 ~~ y2"])) - half.cdf(0)) / half.sf(0)
+    assert stats.kstest(p, "uniform").pvalue > 0.001
+    fit = posterior(frame, given, LEVELS, draws=100, tune=200)
+    assert fit.draws("within: y1 ~~ y1").max() < 40
+    bound = bmsem.model(LEVELS).bind(frame, cluster="cluster")
+    assert np.isfinite(log_prior(bound, prior_table(bound, given), fit.flat_parameters)).all()
+
+
+# Distributions that are none, and keys that clash. ---------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Norml", "Poisson", "MvNormal"])
+def test_what_is_no_distribution_is_refused_by_the_table(frame, name):
+    message = rf"{name}\(0, 1\) of a: '{name}' is not a distribution of PyMC for one .*Normal"
+    with pytest.raises(bmsem.ModelError, match=message):
+        bmsem.model(LEVELS).priors(frame, cluster="cluster", priors={"a": f"{name}(0, 1)"})
+    with pytest.raises(bmsem.ModelError, match=message):
+        table(frame, f"{LEVELS}priors:\n a ~ {name}(0, 1)")
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        ("Normal(0, -1)", r"Normal\(0, -1\) of a has impossible arguments. It needs sigma > 0"),
+        ("StudentT(-1, 0, 1)", "impossible arguments. It needs .*nu > 0"),
+        ("Gamma(2)", r"The prior Gamma\(2\) of a: "),
+    ],
+)
+def test_impossible_arguments_are_refused_before_anything_is_sampled(frame, prior, message):
+    model = bmsem.model(f"{LEVELS}priors:\n a ~ {prior}")
+    for start in (model.to_pymc, model.prior_predictive):
+        with pytest.raises(bmsem.ModelError, match=message):
+            start(frame, cluster="cluster")
+
+
+def test_the_known_distributions_are_pymcs():
+    """Of one continuous number, with numbers as arguments."""
+    others = {"CAR", "Dirichlet", "ICAR", "Interpolated", "KroneckerNormal", "LKJCorr", "MatrixNormal",
+              "MvNormal", "MvStudentT", "StickBreakingWeights", "Wishart"}  # fmt: skip
+    continuous = {
+        k
+        for k, v in vars(pm).items()
+        if isinstance(v, type) and issubclass(v, pm.Continuous) and v is not pm.Continuous
+    }
+    assert continuous - others == set(DISTRIBUTIONS) & continuous
+    assert all(hasattr(getattr(pm, name), "dist") for name in DISTRIBUTIONS)
+
+
+@pytest.mark.parametrize(
+    "dist",
+    [
+        lambda: pm.Normal.dist(0, 1), lambda: pm.Gamma.dist(2, 1), lambda: pm.Beta.dist(2, 1),
+        lambda: pm.VonMises.dist(0, 1), lambda: pm.LogNormal.dist(0, 1), lambda: pm.Rice.dist(1, 1),
+    ],
+)  # fmt: skip
+def test_known_ranges_are_pymcs(dist):
+    assert support(dist()) == range_of(dist())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        ("a", "within: y1 ~ y2", "a"),
+        ("between: sd(y1)", "icc(y1)", "between: y1 ~~ y1"),
+        ("sds", "variances", "within: y1 ~~ y1"),
+        ("iccs", "between: iccs", "between: y1 ~~ y1"),
+    ],
+)
+def test_two_keys_for_one_parameter_are_an_error(frame, first, second, shared):
+    for one, other in ((first, second), (second, first)):
+        with pytest.raises(bmsem.ModelError) as caught:
+            table(frame, priors={one: "Beta(1, 2)", other: "Beta(1, 3)"})
+        assert f"given to {shared}, by '{one}' and by '{other}'" in str(caught.value)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_the_narrower_key_goes_before_the_broader_in_any_order(frame, turn):
+    keys = {
+        "paths": "Normal(0, 3)", "within: paths": "Normal(1, 2)", "b": "Normal(7, 1)",
+        "matrices": "InverseWishart(1, 9)", "sds": "HalfNormal(3)", "iccs": "Beta(1, 9)",
+        "within: sds": "HalfNormal(4)", "correlations": "LKJ(3)", "icc(y2)": "Beta(2, 9)",
+    }  # fmt: skip
+    found = shown(table(frame, priors=dict(list(keys.items())[::turn])))
+    assert found["within: y1 ~ y2"] == "Normal(1, 2)"
+    assert found["between: y1 ~ y2"] == "Normal(7, 1)"
+    assert found["within: y1 ~~ y1"] == "sd ~ HalfNormal(4)"
+    assert found["between: y1 ~~ y1"] == "icc ~ Beta(1, 9)"
+    assert found["between: y2 ~~ y2"] == "icc ~ Beta(2, 9)"
+    assert found["between: y2 ~~ y3"] == "correlation ~ LKJ(3), 2 x 2"
+
+
+@pytest.mark.parametrize("priors", [["weak"], 3, None])
+def test_priors_are_a_preset_or_a_mapping(frame, priors):
+    with pytest.raises(bmsem.ModelError, match="give the name of a preset"):
+        prior_table(bmsem.model(LEVELS).bind(frame, cluster="cluster"), priors)
+
+
+def test_the_scale_of_an_inverse_wishart_is_printed(frame):
+    text = (
+        "y1 ~~ v1*y1 + c*y2\ny2 ~~ v2*y2\npriors:\n v1 ~ IW(2, 5)\n c ~ IW(0.7, 5)\n v2 ~ IW(1, 5)"
+    )
+    found = table(frame, text, cluster=None)
+    assert [shown(found)[n] for n in ("y1 ~~ y1", "y1 ~~ y2", "y2 ~~ y2")] == [
+        f"inverse-Wishart(S = {s}, d = 5), 2 x 2" for s in ("2", "0.7", "1")
+    ]
+    assert "S of an inverse-Wishart is the row's element" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "priors", "message"),
+    [
+        (LEVELS, {"sd(y1)": "HalfNormal(1)"},
+         r"^In the priors: 'sd\(y1\)' stands at both levels: write 'within: sd\(y1\)' or"),
+        (LEVELS + "tot := a*b", {"tot": "Normal(0, 1)"},
+         r"'tot' is computed \(tot := a\*b\), so that its prior follows from those of a, b. Give"),
+        (LEVELS, {"matrices": "LKJ(2)"},
+         r"within: y1 ~~ y1 is a variance, and LKJ\(2\) is a prior of correlations only. Give it to "
+         "'correlations'"),
+        (LEVELS, {"a": "IW(1, 4)"}, "is a prior of covariance matrices only. Give it to 'matrices'"),
+        ("level: within\n y1 ~~ 0*y1\nlevel: between\n y1 ~~ y1", {"icc(y1)": "Beta(1, 1)"},
+         r"within variance is fixed at 0: the ICC is 1 .* Give the prior to 'between: sd\(y1\)'"),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_priors_that_cannot_be(frame, text, priors, message):
+    with pytest.raises(bmsem.ModelError, match=message):
+        table(frame, text, priors)

@@ -845,3 +845,28 @@ def test_other_refusals():
     given = {"paths": 0.5, "variances": 1.0}
     with pytest.raises(ModelError, match=r"'l = log\(m\)' is not a finite number in \d+ simulated"):
         simulate(logs, given, Design(rows=50, covariates={"x": "Normal()"}), seed=1)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_values_of_narrower_groups_go_before_in_any_order(turn):
+    spec = parse_formula(TRIAL)
+    given = {"paths": 0.1, "between: paths": 0.2, "a": 0.3, "sds": 1.0, "iccs": 0.2}
+    values = parameter_values(spec, dict(list(given.items())[::turn]))
+    found = dict(zip([p.name for p in free_parameters(spec)], values, strict=True))
+    assert [found[n] for n in ("pw", "pb", "a")] == [0.1, 0.2, 0.3]
+    assert found["between: m ~~ m"] == pytest.approx(0.25)
+
+
+def test_names_that_are_no_words_are_read_as_they_stand():
+    spec = parse_formula("`score 1` ~ `my x`")
+    given = {"score 1 ~ my x": 0.5, "sd(`score 1`)": 2.0}
+    values = dict(zip([p.name for p in free_parameters(spec)], parameter_values(spec, given),
+                      strict=True))  # fmt: skip
+    assert values == {"score 1 ~ my x": 0.5, "score 1 ~ 1": 0.0, "score 1 ~~ score 1": 4.0}
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
+def test_seeds_that_are_none(seed):
+    design = Design(rows=5, covariates={"x": "Normal(0, 1)"})
+    with pytest.raises(ModelError, match="give a whole number from 0"):
+        simulate(parse_formula("y ~ b*x"), {"b": 0.5, "sd(y)": 1.0}, design, seed=seed)

@@ -270,13 +270,51 @@ TRUTH = {"b": 0.5, "within: y ~~ y": 0.9, "icc(y)": 0.1}
             {"design": bmsem.Design.from_data({"g": [1, 1, 2], "treat": [0, 0, 1]}, cluster="g")},
             "that of real data",
         ),
+        ({"priors": {"mine": {"b": "Norml(0, 1)"}}}, "Did you mean 'Normal'"),
+        ({"priors": {"mine": {"b": "Normal(0, -1)"}}}, "It needs sigma > 0"),
+        (
+            {"model": f"{TRIAL}\nlevel: within\n y ~~ vw*y\nlevel: between\n y ~~ vb*y\nvw == 4*vb",
+             "truth": {"b": 0.5, "vb": 0.2}, "priors": {"mine": {"icc(y)": "Beta(1, 9)"}}},
+            "needs its within variance",
+        ),
+        ({"priors": "weak"}, "by a name of your own, such as"),
+        ({"priors": ["weak", "mplus"]}, "by a name of your own"),
+        ({"priors": {"a": None}}, "The set of priors 'a' is None: give a preset"),
+        ({"priors": {"mine": {"b": None}}}, "The prior of 'b' is None"),
+        ({"seed": -1}, "seed=-1: give a whole number from 0"),
+        ({"clusters": "ten"}, "give different numbers"),
+        ({"design": bmsem.Design(6, 5, arms={"treat": 0.5})}, "A design and arms= are given"),
+        (
+            {"arms": None, "size": 20, "covariates": {},
+             "design": bmsem.Design(6, 5, arms={"treat": 0.5})},
+            "A design and size=, covariates= are given",
+        ),
     ],
-)
+)  # fmt: skip
 def test_studies_that_cannot_be(changes, message):
     given = {"model": TRIAL, "truth": TRUTH, "clusters": [6], "arms": {"treat": 0.5},
              "progress": False, "cores": 1}  # fmt: skip
     with pytest.raises(bmsem.BmsemError, match=message):
         bmsem.study.few_clusters(**(given | changes))
+
+
+def test_what_stands_alone_is_a_list_of_one(whole):
+    assert list(whole.table(measures="bias"))[-1] == "bias"
+    assert len(whole.plot("b", "coverage").axes) == 1
+    found = bmsem.study.few_clusters(
+        TRIAL, TRUTH, 6, {"weak": "weak"}, 1, arms={"treat": 0.5}, effects="b", draws=50, tune=50,
+        cores=1, progress=False,
+    )  # fmt: skip
+    assert found.data["clusters"].values.tolist() == [6]
+
+
+def test_a_design_takes_the_place_of_its_parts():
+    design = bmsem.Design(6, 5, arms={"treat": 0.5})
+    found = bmsem.study.few_clusters(
+        TRIAL, TRUTH, [6], {"weak": "weak"}, 1, design=design, draws=50, tune=50, cores=1,
+        progress=False,
+    )  # fmt: skip
+    assert "of 5" in found.settings["designs"]["6"]
 
 
 # Calibration. ----------------------------------------------------------------------------------
@@ -359,3 +397,30 @@ def test_priors_of_a_design_without_data_are_those_of_unit_variables(calibration
     scales = _reference(ready, design).scales
     assert scales.sd["between", "y"] == scales.sd["within", "y"] == 1.0
     assert scales.sd["within", "x"] == pytest.approx(2.0, rel=0.3)
+
+
+def test_a_calibration_goes_on_with_more_replications(tmp_path):
+    """With priors of single correlations some draws are drawn again: the first ones stay the same."""
+    text = "y1 ~~ y2 + 0*y3\ny2 ~~ y3"
+    priors = {"correlations": "LKJ(1)", "sds": "HalfNormal(1)", "intercepts": "Normal(0, 1)"}
+
+    def ranked(count, path=None):
+        return bmsem.study.calibrate(
+            text, bmsem.Design(rows=20), count, priors=priors, names="y1 ~~ y2", ranks=9, draws=50,
+            tune=50, seed=3, cores=1, path=path, progress=False,
+        ).data.drop_vars("seconds")  # fmt: skip
+
+    path = tmp_path / "calibration.jsonl"
+    ranked(2, path)
+    before = path.read_bytes()
+    more = ranked(4, path)
+    assert path.read_bytes().startswith(before)
+    assert journal_lines(path) == 5
+    assert list(more["quantity"].values) == ["y1 ~~ y2"]
+    xr.testing.assert_identical(more, ranked(4))
+
+
+def test_one_name_of_a_calibration(calibration):
+    assert len(calibration.plot_ranks("b").axes) == 1
+    with pytest.raises(bmsem.ModelError, match="seed=-1"):
+        bmsem.study.calibrate("y ~ 1", bmsem.Design(rows=20), 2, seed=-1)

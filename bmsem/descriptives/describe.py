@@ -21,6 +21,7 @@ from bmsem.errors import DataError, did_you_mean
 from bmsem.language.mplus import parse_mplus
 from bmsem.likelihood.canonical import Layout, TwoLevelData, reduced_from
 from bmsem.likelihood.unrestricted import unrestricted
+from bmsem.tables import Table
 
 Array = NDArray[np.float64]
 
@@ -110,11 +111,23 @@ class Descriptives:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        parts = [f"<p>{self.rows:,} rows in {self.clusters:,} clusters</p>"]
+        size = f"{self.rows:,} rows in {self.clusters:,} clusters"
+        parts = [f"<p>{size}; maximum likelihood under the unrestricted two-level model.</p>"]
         for found in (self.within, self.between):
-            parts.append(f"<p><b>{found.level} correlations</b></p>")
-            parts.append(found.correlation.round(3).to_html())
-        parts.append("<p><b>Intraclass correlations</b></p>" + self.icc.round(3).to_html())
+            if not len(found.mean):
+                continue
+            table = found.correlation.copy()
+            table.insert(0, "SD", np.sqrt(np.diag(found.covariance)))
+            table.insert(0, "mean", found.mean)
+            if found.level == "within" and not (found.mean != 0).any():
+                table = table.drop(columns="mean")
+            table = table.rename_axis("").reset_index()
+            title = f"{found.level.title()} level: standard deviations and correlations"
+            parts.append(Table(table, title).to_html())
+        if len(self.icc):
+            table = self.icc.rename_axis("").reset_index()
+            parts.append(Table(table, "Intraclass correlations and design effects").to_html())
+        parts += [f"<p>{note}</p>" for note in self.notes]
         return "".join(parts)
 
     def to_json(self) -> dict[str, Any]:

@@ -52,7 +52,9 @@ class Diagram:
         # Words for those who do not see it; Graphviz writes the graph's name.
         words = f"<title>{escape(self.description)}</title>"
         text = re.sub(r"<title>model</title>", lambda m: words, text, count=1)
-        return re.sub(r"<svg ", '<svg role="img" ', text, count=1)
+        # As broad as the page at most.
+        root = '<svg role="img" style="max-width:100%;height:auto" '
+        return re.sub(r"<svg ", root, text, count=1)
 
     def png(self, dpi: int = 150) -> bytes:
         """As PNG with so many points an inch."""

@@ -96,7 +96,8 @@ def context(
         own = x[codes == j]
         ends = np.quantile(own, [0.1, 0.9])
         axes.plot(ends, yc[j] + slope * (ends - xc[j]), color=BLUE, linewidth=0.9, alpha=0.7)
-    axes.scatter(xc, yc, s=22, color=ORANGE, edgecolor="white", linewidths=0.5, zorder=3)
+    size = 22 if len(xc) <= _LABELLED else 10
+    axes.scatter(xc, yc, s=size, color=ORANGE, edgecolor="white", linewidths=0.4, zorder=3)
     grid = np.linspace(xc.min(), xc.max(), 50)
     off = grid - xc.mean()
     band = quantities(between[:, None] * off[None, :], width, kind)
@@ -104,7 +105,9 @@ def context(
         grid, yc.mean() + band["lower"], yc.mean() + band["upper"], color=ORANGE, alpha=0.2,
         linewidth=0,
     )  # fmt: skip
-    axes.plot(grid, yc.mean() + band["median"], color=ORANGE, linewidth=2)
+    middle = yc.mean() + band["median"]
+    axes.plot(grid, middle, color="white", linewidth=3.6, zorder=4)
+    axes.plot(grid, middle, color=ORANGE, linewidth=2, zorder=5)
     ends = quantities(np.stack([within, between, between - within], axis=1), width, kind)
     text = [
         f"{r['median']:.2f} [{r['lower']:.2f}, {r['upper']:.2f}]" for r in ends.to_dict("records")

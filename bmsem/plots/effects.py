@@ -59,7 +59,7 @@ def forest(
 
 
 def _heading(title: str) -> str:
-    return {"within": "Within", "between": "Between", "": "Paths"}.get(title, title)
+    return {"within": "Within", "between": "Between"}.get(title, title)
 
 
 def _groups(
@@ -78,7 +78,7 @@ def _groups(
         if row.op not in ("~", "=~") or np.ptp(draws) == 0:
             continue
         ends = (row.rhs, row.lhs) if row.op == "~" else (row.lhs, row.rhs)
-        found.setdefault(row.level or "", {})[f"{ends[0]} → {ends[1]}"] = draws
+        found.setdefault(row.level or "Paths", {})[f"{ends[0]} → {ends[1]}"] = draws
     if fit.defined and not standardized:
         found["Derived"] = dict(fit.defined)
     if not found:

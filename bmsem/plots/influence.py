@@ -33,11 +33,7 @@ def loo(fit: FitResults, unit: str | None) -> Any:
         for where, colour, marker in ((~large, BLUE, "o"), (large, ORANGE, "D")):
             axes.plot(at[where], values[where], marker, color=colour, markersize=3.8, alpha=0.8)
         order = np.argsort(-values if column == "pareto_k" else values)
-        for i in order[:_NAMED]:
-            axes.annotate(
-                str(own.index[i]), (at[i], values[i]), xytext=(4, 3), textcoords="offset points",
-                fontsize=7.5,
-            )  # fmt: skip
+        _name_some(axes, at, values, order, [str(i) for i in own.index])
         axes.set_ylabel(label)
         axes.set_xlabel(f"{found.unit}s in the order of the data")
     axes_of["influence"].axhline(found.good_k, color=ORANGE, linestyle="--", linewidth=1.0)
@@ -47,6 +43,23 @@ def loo(fit: FitResults, unit: str | None) -> Any:
     )
     axes_of["prediction"].set_title(f"elpd {found.elpd:,.1f} (SE {found.se:.1f})")
     return collection
+
+
+def _name_some(axes: Any, x: Any, y: Any, order: Any, names: list[str]) -> None:
+    """Name the first units in ``order`` whose names do not run into each other."""
+    placed: list[Any] = []
+    for i in order:
+        at = axes.transAxes.inverted().transform(axes.transData.transform((x[i], y[i])))
+        if any(abs(at[0] - p[0]) < 0.14 and abs(at[1] - p[1]) < 0.07 for p in placed):
+            continue
+        placed.append(at)
+        right = at[0] > 0.85
+        axes.annotate(
+            names[i], (x[i], y[i]), xytext=(-4 if right else 4, 3), textcoords="offset points",
+            fontsize=7.5, ha="right" if right else "left",
+        )  # fmt: skip
+        if len(placed) == _NAMED:
+            break
 
 
 @styled

@@ -12,7 +12,7 @@ BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, BLACK = COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 )  # fmt: skip
 GREY = "#8C8C8C"
-LEVEL_COLOURS = {"within": BLUE, "between": ORANGE, None: BLUE, "": BLUE}
+LEVEL_COLOURS = {"within": BLUE, "between": ORANGE, "Paths": BLUE, "": BLUE}
 # From blue (negative) through white to orange: no red and green.
 DIVERGING = "PuOr_r"
 
@@ -32,6 +32,11 @@ def style() -> Iterator[None]:
 
     with mpl.rc_context({**_SETTINGS, "axes.prop_cycle": cycler(color=COLOURS)}):
         yield
+        interactive = mpl.is_interactive()
+    # A notebook turns interactive when its first figure is made, which may be in the context: undone
+    # at its end, no later figure would show.
+    if interactive:
+        mpl.interactive(True)
 
 
 def styled[**P, R](function: Callable[P, R]) -> Callable[P, R]:

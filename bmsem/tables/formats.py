@@ -13,6 +13,8 @@ _STYLE = (
     "border-collapse:collapse;font-variant-numeric:tabular-nums;border-top:1.5px solid;"
     "border-bottom:1.5px solid;margin:0.3em 0"
 )
+# Letters of a text that needs a broad column.
+_LONG = 24
 _GOOD, _BAD = "#009E73", "#D55E00"
 
 
@@ -59,7 +61,9 @@ def _html_row(row: Row, grid: Grid, width: int) -> str:
     cells = []
     for i, text in enumerate(row.cells):
         indent = f"padding-left:{0.6 + 0.9 * row.depth:.1f}em;" if i == 0 and row.depth else ""
-        wrap = "" if i in grid.text_columns else "white-space:nowrap;"
+        wrap = "white-space:nowrap;"
+        if i in grid.text_columns:
+            wrap = "min-width:14em;" if len(text) > _LONG else ""
         cells.append(f'<td style="{_cell(i, grid)}{indent}{wrap}">{escape(text)}</td>')
     return f"<tr>{''.join(cells)}</tr>"
 
