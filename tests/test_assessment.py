@@ -312,8 +312,8 @@ def test_conditions_that_cannot_be_read(small, until, message):
 
 
 def test_interrupting_the_extension_keeps_the_draws(small, monkeypatch):
-    from bmsem.results import extension
     from bmsem.fit import Fit
+    from bmsem.results import extension
 
     fit = fit_small(small, draws=50)
 
