@@ -8,8 +8,10 @@
 ...   math ~ b*ses
 ... context := b - w
 ... ''')
->>> fit = model.fit(data, cluster="school")   # doctest: +SKIP
->>> print(fit)                                # doctest: +SKIP
+>>> students = bmsem.examples.path("hsb", "hsb.csv")
+>>> fit = model.fit(students, cluster="school", draws=500, seed=1, progress=False)
+>>> print(fit)                                                   # doctest: +ELLIPSIS
+Converged: largest R-hat ...
 
 PyMC is imported when a model is first compiled, not here: it takes seconds.
 """

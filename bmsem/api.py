@@ -139,14 +139,17 @@ class Model(Tabular):
 
         Examples
         --------
-        >>> print(model.prior_predictive(data, cluster="school"))   # doctest: +SKIP
+        >>> prior = activity.prior_predictive(priors="weak", draws=200)
+        >>> prior.draws("treat -> mvpa").shape
+        (200,)
         """
         from bmsem.graph.prior_draws import prior_draws
         from bmsem.results.prior_predictive import PriorPredictive
-        from bmsem.simulation import Design, simulator
+        from bmsem.simulation import Design, simulator, whole_seed
 
         if draws < 1:
             raise ModelError(f"draws must be at least 1, not {draws}.")
+        seed = whole_seed(seed)
         if data is None and self.default_data is not None:
             data = self.default_data()
         if isinstance(data, BoundModel):
@@ -176,8 +179,9 @@ class Model(Tabular):
 
         Examples
         --------
-        >>> with model.to_pymc(data, cluster="school") as pymc_model:   # doctest: +SKIP
-        ...     trace = pm.sample()
+        >>> pymc_model = activity.to_pymc(priors="weak")
+        >>> sorted(v.name for v in pymc_model.free_RVs)[:2]
+        ['x', 'y']
         """
         from bmsem.graph import build_graph
 
@@ -236,6 +240,9 @@ class Model(Tabular):
             from bmsem.results.extension import parse_until
 
             parse_until(until)
+        from bmsem.simulation import whole_seed
+
+        seed = None if seed is None else whole_seed(seed)
         bound = self.bind(data, cluster=cluster)
         chosen = priors or self.default_priors
         table = prior_table(bound, chosen)
@@ -299,7 +306,8 @@ class Model(Tabular):
 
         Examples
         --------
-        >>> model("y ~ b*x").diagram().save("model.svg")          # doctest: +SKIP
+        >>> model("y ~ b*x").diagram().save("model.gv").name
+        'model.gv'
         """
         from bmsem.diagrams import diagram
 
@@ -448,18 +456,16 @@ def simulate(
     (200, 3)
     """
     from bmsem.simulation import simulate as simulate_spec
+    from bmsem.spec.constraints import solve_constraints
 
     spec = model.spec if isinstance(model, Model) else _model(model).spec
     if not isinstance(parameters, Mapping):
         medians = np.median(parameters.flat_parameters, axis=0)
-        names = [p.rows[0].full_name for p in parameters.bound.structure.parameters]
-        determined = {
-            r.parameter.rows[0].full_name
-            for r in (parameters.prior_table.rows if parameters.prior_table else ())
-            if r.role == "determined"
-        }
+        determined = dict(solve_constraints(parameters.spec).determined)
         parameters = {
-            n: float(v) for n, v in zip(names, medians, strict=True) if n not in determined
+            p.full_name: float(medians[p.index])
+            for p in parameters.bound.structure.parameters
+            if p.label not in determined
         }
     return simulate_spec(spec, parameters, design, seed)
 

@@ -31,7 +31,7 @@ class Comparison(Table):
 
         Examples
         --------
-        >>> bmsem.compare({"fixed": fit, "varying": other}).plot()         # doctest: +SKIP
+        >>> collection = bmsem.compare({"one slope": fit, "varying": varying}).plot()
         """
         from bmsem.plots.influence import comparison
 
@@ -64,7 +64,9 @@ def compare(fits: Mapping[str, Fit]) -> Comparison:
 
     Examples
     --------
-    >>> bmsem.compare({"full": fit, "no direct path": other})          # doctest: +SKIP
+    >>> found = bmsem.compare({"one slope": fit, "varying slopes": varying})
+    >>> abs(float(found.frame["weight"].sum()) - 1.0) < 1e-6
+    True
     """
     if len(fits) < 2:
         raise ModelError("Give at least two fits: compare({'a': fit_a, 'b': fit_b}).")

@@ -22,9 +22,10 @@ class Fit(FitResults):
 
     Examples
     --------
-    >>> print(fit)                                        # doctest: +SKIP
-    >>> print(fit.effects("treat", "mvpa"))               # doctest: +SKIP
-    >>> fit.plot.forest()                                 # doctest: +SKIP
+    >>> print(fit)                                               # doctest: +ELLIPSIS
+    Converged: largest R-hat ...
+    >>> fit.plot.forest().savefig("effects.svg")
+    >>> path = fit.report("treat", "mvpa").save("report.html")
     """
 
     @property
@@ -60,7 +61,8 @@ class Fit(FitResults):
 
         Examples
         --------
-        >>> fit.diagram(standardized="stdyx").save("model.svg")    # doctest: +SKIP
+        >>> fit.diagram(standardized="stdyx").save("model.gv").name
+        'model.gv'
         """
         from bmsem.diagrams import diagram
 
@@ -86,7 +88,9 @@ class Fit(FitResults):
 
         Examples
         --------
-        >>> fit.report("treat", "mvpa").save("report.html")        # doctest: +SKIP
+        >>> found = fit.report("treat", "mvpa", standards={"mvpa": 20 / 7}, figures=False)
+        >>> found.answers.on_mediators["advant"].parameter
+        'p1bc'
         """
         from bmsem.reports import report
 

@@ -90,7 +90,7 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
     Raises
     ------
     ModelError
-        If a prior names no PyMC distribution, or arguments that it does not take.
+        If the prior of an ICC needs a within variance that is not there.
     """
     with pm.Model() as model:
         data = DataVector()
@@ -119,11 +119,11 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
     return Graph(model, inputs, tuple(theta.variables), plan)
 
 
-def build_prior_graph(bound: BoundModel, table: PriorTable) -> PriorGraph:
-    """The priors alone: for draws from them and for their density."""
+def build_prior_graph(bound: BoundModel, table: PriorTable, forward: bool = False) -> PriorGraph:
+    """The priors alone: for their density, or ``forward`` for draws from them."""
     with pm.Model() as model:
         data = DataVector()
-        theta = _parameters(bound, table, model, data)
+        theta = _parameters(bound, table, model, data, forward)
         data.fill()
     return PriorGraph(
         model, tuple(theta.order), tuple(theta.variables), pt.concatenate(theta.pieces)
@@ -144,7 +144,13 @@ class PriorGraph:
     parameters: Any
 
 
-def _parameters(bound: BoundModel, table: PriorTable, model: pm.Model, data: DataVector) -> _Theta:
+def _parameters(
+    bound: BoundModel,
+    table: PriorTable,
+    model: pm.Model,
+    data: DataVector,
+    forward: bool = False,
+) -> _Theta:
     """All parameters that are not integrated out."""
     theta = _Theta(bound)
     groups = prior_groups(table)
@@ -154,10 +160,10 @@ def _parameters(bound: BoundModel, table: PriorTable, model: pm.Model, data: Dat
             theta.add_wisharts(table, model, data)
             theta.add_determined(table)
         name = group_name(rows, set(model.named_vars))
-        theta.add_group(name, rows, prior_variable(name, rows, model, data), data)
+        theta.add_group(name, rows, prior_variable(name, rows, model, data, forward), data)
     theta.add_wisharts(table, model, data)
     theta.add_determined(table)
-    theta.add_correlations(table, model, data)
+    theta.add_correlations(table, model, data, forward)
     theta.add_determined(table)
     return theta
 
@@ -305,10 +311,14 @@ class _Theta:
                 self._name_sds([row], pt.sqrt(result))
             self._add([row.parameter.index], result)
 
-    def add_correlations(self, table: PriorTable, model: pm.Model, data: DataVector) -> None:
+    def add_correlations(
+        self, table: PriorTable, model: pm.Model, data: DataVector, forward: bool = False
+    ) -> None:
         """Covariances that are sampled as correlations."""
         own = {
-            r.parameter.index: r for r in table.role("sampled") if r.on == "correlation" and r.prior
+            r.parameter.index: r
+            for r in table.role("sampled")
+            if r.on == "correlation" and r.prior is not None
         }
         taken = set(self.order) | set(own) | {r.parameter.index for r in table.role("determined")}
         shapes: list[float] = []
@@ -347,7 +357,7 @@ class _Theta:
             parts.append(_blockwise(partials, sizes))
         for index, row in own.items():
             name = f"cor({row.parameter.name})"
-            parts.append(prior_variable(name, [row], model, data))
+            parts.append(prior_variable(name, [row], model, data, forward))
             self.variables.append(GraphVariable(name, (index,), "correlation"))
             place = row.parameter.rows[0]
             indices.append(index)

@@ -1,4 +1,4 @@
-"""PyMC's distributions: found by name, their arguments checked, the range of an object's values."""
+"""PyMC's distributions by name, and what only PyMC can tell of a prior: its arguments, its range."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 from pymc.distributions.transforms import _default_transform
 from pymc.logprob.utils import ParameterValueError
-from pymc.pytensorf import compile as compile_pytensor
 
-from bmsem.errors import ModelError, did_you_mean
+from bmsem.errors import ModelError
+from bmsem.priors import ParameterPrior
+from bmsem.priors.checks import require_values
+from bmsem.priors.given import written
+from bmsem.priors.support import support
 from bmsem.spec import Prior
 
 # Compiled fast rather than to run fast: it is called once.
@@ -30,20 +34,10 @@ def distribution_of(prior: Prior) -> tuple[Any, tuple[str, ...]]:
     Raises
     ------
     ModelError
-        If PyMC has no such distribution of a continuous quantity, or it does not take the arguments.
-        PyMC itself overlooks keywords that it does not know.
+        If it does not take the arguments: PyMC itself overlooks keywords that it does not know.
     """
     name = prior.distribution
-    found: Any = getattr(pm, name, None)
-    if not isinstance(found, type) or not issubclass(found, pm.Distribution):
-        known = [
-            k
-            for k, v in vars(pm).items()
-            if isinstance(v, type) and issubclass(v, pm.Continuous) and v is not pm.Continuous
-        ]
-        raise ModelError(f"'{name}' is not a distribution of PyMC. {did_you_mean(name, known)}")
-    if issubclass(found, pm.Discrete):
-        raise ModelError(f"pymc.{name} is discrete, and parameters are continuous. Use another.")
+    found: Any = getattr(pm, name)
     takes = [
         n
         for n, p in inspect.signature(found.dist).parameters.items()
@@ -58,19 +52,17 @@ def distribution_of(prior: Prior) -> tuple[Any, tuple[str, ...]]:
     return found, tuple(word or takes[i] for i, (word, _) in enumerate(prior.arguments))
 
 
-def check_distribution(prior: Any) -> None:
-    """Refuse a prior that is no distribution: of an unknown name, or with impossible arguments.
-
-    Parameters
-    ----------
-    prior
-        A `Prior` or a PyMC distribution object.
+def check_distribution(row: ParameterPrior) -> None:
+    """Refuse a prior that was given if it has impossible arguments, or none but impossible values.
 
     Raises
     ------
     ModelError
-        With what is wrong; whose prior it is, the caller knows.
     """
+    prior = row.prior
+    if prior is None or row.source not in ("given", "model text"):
+        return
+    said = f"The prior {written(prior)} of {row.parameter.name}"
     try:
         if isinstance(prior, Prior):
             _, words = distribution_of(prior)
@@ -79,9 +71,11 @@ def check_distribution(prior: Any) -> None:
             pm.logp(prior, _POINT).eval(mode=_MODE)
     except ParameterValueError as error:
         needs = str(error).splitlines()[0]
-        raise ModelError(f"its arguments are impossible. It needs {needs}.") from error
-    except (TypeError, ValueError, NotImplementedError) as error:
-        raise ModelError(str(error)) from error
+        raise ModelError(f"{said} has impossible arguments. It needs {needs}.") from error
+    except (ModelError, TypeError, ValueError, NotImplementedError) as error:
+        raise ModelError(f"{said}: {error}") from error
+    if support(prior) is None:
+        require_values(row, range_of(prior))
 
 
 @cache
@@ -89,7 +83,8 @@ def _density(name: str, words: tuple[str, ...]) -> Callable[..., Any]:
     """A distribution's log-density at one point, as a function of the arguments: it checks them."""
     arguments = [pt.dscalar(word) for word in words]
     base = getattr(pm, name).dist(**dict(zip(words, arguments, strict=True)))
-    return compile_pytensor(arguments, pm.logp(base, _POINT), mode=_MODE, on_unused_input="ignore")
+    # PyMC's own way of compiling leaves checks of arguments out.
+    return pytensor.function(arguments, pm.logp(base, _POINT), mode=_MODE, on_unused_input="ignore")
 
 
 def range_of(dist: Any) -> tuple[float, float]:

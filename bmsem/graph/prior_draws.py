@@ -15,6 +15,7 @@ from bmsem.errors import ModelError
 from bmsem.graph.build import GraphVariable, build_prior_graph
 from bmsem.priors import ParameterPrior, PriorTable
 from bmsem.priors.blocks import CovarianceBlock
+from bmsem.priors.presets import PRESETS
 from bmsem.spec import Level
 
 Array = NDArray[np.float64]
@@ -46,7 +47,7 @@ def prior_draws(bound: BoundModel, table: PriorTable, draws: int, seed: int | No
     count = len(bound.structure.parameters)
     if not count:
         return np.empty((draws, 0))
-    graph = build_prior_graph(bound, all_sampled(table))
+    graph = build_prior_graph(bound, all_sampled(table), forward=True)
     function = compile_pytensor([], graph.parameters, mode=_MODE, random_seed=seed)
     found: list[Array] = []
     tried = 0
@@ -54,7 +55,7 @@ def prior_draws(bound: BoundModel, table: PriorTable, draws: int, seed: int | No
         batch = np.empty((draws, count))
         batch[:, list(graph.order)] = [function() for _ in range(draws)]
         tried += draws
-        found += list(batch[_possible(bound, table, batch)])
+        found += list(batch[_possible(bound, batch)])
         if len(found) * _RARE < tried:
             raise ModelError(
                 f"Of {tried:,} draws from the prior {len(found):,} had covariance matrices that can be. "
@@ -64,16 +65,9 @@ def prior_draws(bound: BoundModel, table: PriorTable, draws: int, seed: int | No
     return np.array(found[:draws])
 
 
-def _possible(bound: BoundModel, table: PriorTable, parameters: Array) -> NDArray[np.bool_]:
-    """Which parameter vectors (D, P) keep their bounds and have positive semi-definite residual
-    covariance matrices."""
+def _possible(bound: BoundModel, parameters: Array) -> NDArray[np.bool_]:
+    """Which parameter vectors (D, P) have positive semi-definite residual covariance matrices."""
     fine = np.isfinite(parameters).all(axis=1)
-    for row in table.rows:
-        values = parameters[:, row.parameter.index]
-        if row.lower is not None:
-            fine &= values >= row.lower
-        if row.upper is not None:
-            fine &= values <= row.upper
     for level in bound.spec.levels:
         structure = bound.structure.level(level)
         if structure.variables:
@@ -82,6 +76,44 @@ def _possible(bound: BoundModel, table: PriorTable, parameters: Array) -> NDArra
             smallest = np.linalg.eigvalsh(psi)[:, 0]
             fine &= smallest >= -1e-10 * np.abs(psi).max(axis=(1, 2))
     return fine
+
+
+def proper_draws(
+    bound: BoundModel, table: PriorTable, draws: int, seed: int | None = None
+) -> Array:
+    """As `prior_draws`, but what depends on an improper prior is nan instead of an error."""
+    if table.proper:
+        return prior_draws(bound, table, draws, seed)
+    flat = [b for b in table.blocks if b.flat]
+    improper = {r.parameter.index for r in table.rows if not r.proper}
+    # A density over covariances is one of the variances too.
+    improper |= {index for b in flat for _, _, index in b.pairs}
+    members = {(b.level, name) for b in flat for name in b.variables}
+    improper |= {
+        r.parameter.index
+        for r in table.rows
+        for place in r.parameter.rows
+        if place.is_variance and (place.level, place.lhs) in members
+    }
+    weak = PRESETS["weak"].prior
+    rows = [
+        r if r.proper else replace(r, prior=weak(r.parameter, bound.spec, bound.scales))
+        for r in table.rows
+    ]
+    blocks = [replace(b, flat=False) for b in table.blocks]
+    instead = replace(table, rows=tuple(rows), blocks=tuple(blocks))
+    found = prior_draws(bound, instead, draws, seed)
+    graph = build_prior_graph(bound, all_sampled(instead), forward=True)
+    variables = [graph.model[v.name] for v in graph.variables]
+    # What depends on a number is nan where the number is.
+    values = [
+        np.where([i in improper for i in v.indices], np.nan, np.linspace(0.3, 0.6, len(v.indices)))
+        for v in graph.variables
+    ]
+    function = compile_pytensor(variables, graph.parameters, mode=_MODE)
+    at = function(*(v if x.ndim else v[0] for v, x in zip(values, variables, strict=True)))
+    found[:, np.array(graph.order)[np.isnan(at)]] = np.nan
+    return found
 
 
 def log_prior(bound: BoundModel, table: PriorTable, parameters: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bmsem.graph.distributions import distribution_of
+from bmsem.graph.distributions import check_distribution, distribution_of, range_of
 from bmsem.priors import ParameterPrior, PriorTable
 from bmsem.priors.support import natural_range, support
 from bmsem.spec import Prior
@@ -103,24 +103,32 @@ def prior_variable(
 
     ``forward`` makes draws from the prior keep to the range too, also in families of which PyMC knows
     no distribution function; these have no density then.
+
+    Raises
+    ------
+    ModelError
+        If a prior is one that only PyMC can tell to be impossible.
     """
+    for row in rows:
+        check_distribution(row)
     first = rows[0]
-    dim = None
+    options: dict[str, Any] = {}
     if isinstance(first.prior, Prior):
         distribution, words = distribution_of(first.prior)
         values = np.array([[v for _, v in r.prior.arguments] for r in rows])  # type: ignore[union-attr]
         named = {word: data.slice(values[:, i]) for i, word in enumerate(words)}
-        base = distribution.dist(**named, shape=len(rows))
+        shape: tuple[int, ...] = (len(rows),)
+        base = distribution.dist(**named, shape=shape)
         dim = f"{name}_dim"
         model.add_coord(dim, [r.parameter.name for r in rows])
+        options["dims"] = (dim,)
     else:
         # One distribution may be given to several parameters: each has a copy.
-        base = copy.deepcopy(first.prior)
+        base, shape = copy.deepcopy(first.prior), ()
     low, high = cut_off(first)
-    options: dict[str, Any] = {"dims": dim}
     if low is not None or high is not None:
         if first.proper and (forward or _has_distribution_function(base)):
-            base = pm.Truncated.dist(base, lower=low, upper=high)
+            base = pm.Truncated.dist(base, lower=low, upper=high, shape=shape)
         else:
             # The same density up to a constant.
             options["default_transform"] = pm.distributions.transforms.Interval(low, high)
@@ -138,7 +146,10 @@ def _has_distribution_function(base: Any) -> bool:
 
 def cut_off(row: ParameterPrior) -> tuple[float | None, float | None]:
     """Where a prior has to be cut off, in the units of the random variable."""
+    if row.prior is None:
+        return None, None
     own, given = natural_range(row.parameter.kind, row.on), support(row.prior)
+    given = given or range_of(row.prior)
     low, high = -math.inf, math.inf
     if row.lower is not None:
         low = row.lower

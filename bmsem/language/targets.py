@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bmsem.errors import ModelSyntaxError, Place, did_you_mean
 from bmsem.language.terms import TermReader
 from bmsem.language.tokens import Token, tokenize
-from bmsem.spec import Level
+from bmsem.spec import Level, Parameter
 from bmsem.spec.targets import Target
 
 _EXPECTED = (
@@ -34,6 +36,24 @@ def parse_target(text: str) -> Target:
     if not tokens:
         raise ModelSyntaxError("a name is missing", Place(text or " ", 0, 1, "name"))
     return read_target(tokens)
+
+
+def find_target(text: str, rows: Iterable[Parameter]) -> Target:
+    """The same for a model's rows: their labels and names are read as they stand.
+
+    So those are found that a text would have between back-quotes.
+
+    Examples
+    --------
+    >>> find_target("score 1 ~ x", [Parameter(None, "score 1", "~", "x")]).lhs
+    'score 1'
+    """
+    for row in rows:
+        if text == row.label:
+            return Target(name=text)
+        if text == row.full_name:
+            return Target(level=row.level, lhs=row.lhs, op=row.op, rhs=row.rhs)
+    return parse_target(text)
 
 
 def read_target(tokens: list[Token]) -> Target:

@@ -31,7 +31,7 @@ class Plots:
 
     Examples
     --------
-    >>> fit.plot.forest().savefig("effects.svg")          # doctest: +SKIP
+    >>> fit.plot.forest().savefig("effects.svg")
     """
 
     fit: FitResults
@@ -61,7 +61,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.posterior("tot", {"tot": 20 / 7})    # doctest: +SKIP
+        >>> collection = fit.plot.posterior("tot", {"tot": 20 / 7})
         """
         return posteriors.posterior(self.fit, names, standards, width, interval)
 
@@ -84,18 +84,18 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.forest(standardized="stdyx")         # doctest: +SKIP
+        >>> collection = fit.plot.forest(standardized="stdyx")
         """
         return effects.forest(self.fit, names, standardized, width, interval)
 
     def prior_posterior(
         self, names: str | Sequence[str] | None = None, *, draws: int = 4000
     ) -> Any:
-        """Prior and posterior densities over each other; needs proper priors.
+        """Prior and posterior densities over each other, of what has a proper prior.
 
         Examples
         --------
-        >>> fit.plot.prior_posterior("tot")               # doctest: +SKIP
+        >>> collection = fit.plot.prior_posterior("tot", draws=500)
         """
         return posteriors.prior_posterior(self.fit, names, draws)
 
@@ -104,7 +104,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.trace(["tot", "con1"])               # doctest: +SKIP
+        >>> collection = fit.plot.trace(["tot", "con1"])
         """
         return convergence.trace(self.fit, names)
 
@@ -113,7 +113,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.rank("tot")                          # doctest: +SKIP
+        >>> collection = fit.plot.rank("tot")
         """
         return convergence.rank(self.fit, names)
 
@@ -122,7 +122,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.psr()                                # doctest: +SKIP
+        >>> collection = fit.plot.psr()
         """
         return convergence.psr(self.fit, points)
 
@@ -133,7 +133,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.zero_variance("between: s ~~ s")     # doctest: +SKIP
+        >>> collection = varying.plot.zero_variance("between: vs1 ~~ vs1")
         """
         return posteriors.zero_variance(self.fit, name, region)
 
@@ -142,7 +142,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.discrepancy()                        # doctest: +SKIP
+        >>> collection = fit.plot.discrepancy()
         """
         return checks.discrepancy(self.fit)
 
@@ -151,7 +151,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.moments("variance")                  # doctest: +SKIP
+        >>> collection = fit.plot.moments("variance")
         """
         return checks.moments(self.fit, moment)
 
@@ -160,7 +160,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.cluster_means("mvpa")                # doctest: +SKIP
+        >>> collection = fit.plot.cluster_means("mvpa")
         """
         return checks.cluster_means(self.fit, names, seed)
 
@@ -169,7 +169,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.residuals()                          # doctest: +SKIP
+        >>> collection = fit.plot.residuals()
         """
         return checks.residuals(self.fit)
 
@@ -180,7 +180,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.caterpillar("vs1")                   # doctest: +SKIP
+        >>> collection = varying.plot.caterpillar("vs1")
         """
         return clusters.caterpillar(self.fit, name, width, interval, seed)
 
@@ -191,7 +191,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.context("mvpa", "advant")            # doctest: +SKIP
+        >>> collection = fit.plot.context("mvpa", "advant")
         """
         return clusters.context(self.fit, outcome, predictor, width, interval)
 
@@ -209,7 +209,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.simple_slopes("lyb", "lmb", by="treat")      # doctest: +SKIP
+        >>> collection = moderated.plot.simple_slopes("lyb", "lmb", by="treat")
         """
         return moderation.simple_slopes(self.fit, outcome, predictor, by, at, width, interval)
 
@@ -227,7 +227,7 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.johnson_neyman("lyb", "lmb", by="treat", bounds=(0, 1))    # doctest: +SKIP
+        >>> collection = moderated.plot.johnson_neyman("lyb", "lmb", by="treat", bounds=(0, 1))
         """
         return moderation.johnson_neyman(self.fit, outcome, predictor, by, bounds, width, interval)
 
@@ -236,6 +236,6 @@ class Plots:
 
         Examples
         --------
-        >>> fit.plot.loo()                                # doctest: +SKIP
+        >>> collection = fit.plot.loo()
         """
         return influence.loo(self.fit, unit)

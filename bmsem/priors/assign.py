@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bmsem.data import BoundModel
 from bmsem.errors import ModelError, did_you_mean
-from bmsem.language import parse_prior, parse_target
+from bmsem.language import find_target
 from bmsem.priors.blocks import covariance_blocks
 from bmsem.priors.checks import check_identification, check_row, with_reference
+from bmsem.priors.given import read_prior
 from bmsem.priors.matrices import matrix_priors
 from bmsem.priors.presets import PRESETS, Preset
 from bmsem.priors.table import ParameterPrior, PriorTable
-from bmsem.spec import On, Parameter, Prior, Target
+from bmsem.spec import ModelSpec, On, Parameter, Prior, Target
 from bmsem.spec.constraints import solve_constraints
 from bmsem.spec.targets import matrix_element, prior_on
 from bmsem.structure import kind_of
@@ -39,13 +40,20 @@ def prior_table(
         ``"between: rsquare(y)"``, ``"cor(x, y)"``) or a group (``"paths"``, ``"between: sds"``,
         ``"iccs"``, ``"correlations"``). A prior is text such as ``"Normal(0, 1)"``, ``"LKJ(4)"``, a
         `Prior`, or a PyMC distribution made with ``.dist``.
+
+        In whatever order they are given, a parameter's own prior goes before a group's, a group of
+        one level before one of all levels, and a group that is part of another one before it
+        (``"iccs"`` before ``"sds"``). Two keys that name the same, such as a label and its row, are
+        an error.
     sample_intercepts
         Sample all intercepts instead of integrating out those with a normal or flat prior.
 
     Raises
     ------
     ModelError
-        If a preset, label, parameter or group is unknown, or a prior excludes its parameter.
+        If a preset, label, parameter, group or distribution is unknown, or a prior excludes its
+        parameter. What PyMC alone can tell, such as arguments that a distribution cannot have, is
+        said when the model is built.
 
     Notes
     -----
@@ -59,7 +67,7 @@ def prior_table(
     solved = solve_constraints(bound.spec)
     determined = dict(solved.determined)
     chosen = _given(bound, given, frozenset(determined))
-    own = {p.index: chosen[p.index][0] if p.index in chosen else p.prior for p in parameters}
+    own = {p.index: chosen[p.index].prior if p.index in chosen else p.prior for p in parameters}
     of_matrix = {i: v for i, v in own.items() if isinstance(v, Prior) and v.of_matrix}
     apart = frozenset(
         p.index
@@ -105,7 +113,8 @@ def prior_table(
         elif p.index in in_matrix:
             prior = None
         elif p.index in chosen:
-            prior, on, total = chosen[p.index]
+            one = chosen[p.index]
+            prior, on, total = one.prior, one.on, one.total
         elif p.prior is not None:
             prior = p.prior
         elif p.kind == "covariance" and p.index not in apart:
@@ -155,6 +164,11 @@ def _is_gaussian(prior: Any) -> bool:
 
 
 def _split(priors: str | Mapping[str, Any]) -> tuple[Preset, dict[str, Any]]:
+    if not isinstance(priors, str | Mapping):
+        raise ModelError(
+            f"priors={priors!r}: give the name of a preset ({', '.join(PRESETS)}) or a mapping such "
+            f"as {{'paths': 'Normal(0, 1)'}}."
+        )
     given = {} if isinstance(priors, str) else dict(priors)
     name = priors if isinstance(priors, str) else given.pop("preset", "weak")
     if name not in PRESETS:
@@ -162,52 +176,70 @@ def _split(priors: str | Mapping[str, Any]) -> tuple[Preset, dict[str, Any]]:
     return PRESETS[name], given
 
 
-Chosen = tuple[Any, On, float | None]
+@dataclass(frozen=True)
+class _Chosen:
+    """A prior that was given, the quantity that it is on, the total of an R-square, and its key."""
+
+    prior: Any
+    on: On
+    total: float | None
+    key: str
+    narrowness: tuple[int, int]
 
 
 def _given(
     bound: BoundModel, given: dict[str, Any], determined: frozenset[str]
-) -> dict[int, Chosen]:
-    """Priors by parameter index, the quantity that they are on, and the total of an R-square.
+) -> dict[int, _Chosen]:
+    """Priors by parameter index, of two keys that name a parameter the narrower one's.
 
-    A parameter's own prior goes before a group's, and a group leaves out what constraints determine.
+    A group leaves out what constraints determine.
     """
     parameters = bound.structure.parameters
     index = {row.key: p.index for p in parameters for row in p.rows}
     rows = bound.spec.parameters
-    groups: dict[int, Chosen] = {}
-    single: dict[int, Chosen] = {}
+    found: dict[int, _Chosen] = {}
     for key, value in given.items():
-        prior = parse_prior(value) if isinstance(value, str) else value
-        target = _target(key, rows)
-        group = target.is_group(rows)
-        try:
-            found = target.find(rows)
-        except ModelError as error:
-            raise ModelError(f"A prior is given to {error}") from None
-        free = [row for row in found if row.free]
-        if not free:
-            fixed = ", ".join(f"{row.full_name} = {row.fixed:g}" for row in found)
-            raise ModelError(
-                f"A prior is given to '{key}', but there is nothing to estimate: {fixed} is fixed. "
-                f"Free it, or leave the prior out."
-            )
+        prior = read_prior(key, value)
+        target = find_target(str(key), rows)
+        free = _free_rows(bound.spec, key, target)
+        group, narrowness = target.is_group(rows), target.narrowness(rows)
         on: On = target.of_group()[1] if group else target.on
         if isinstance(prior, Prior):
             prior = prior_on(target, prior, group)
         for row in free:
-            element = matrix_element(prior, row) if group and isinstance(prior, Prior) else prior
             if group and row.label in determined:
                 continue
-            (groups if group else single)[index[row.key]] = (element, on, target.total)
-    return groups | single
+            element = matrix_element(prior, row) if group and isinstance(prior, Prior) else prior
+            own = _Chosen(element, on, target.total, key, narrowness)
+            before = found.setdefault(index[row.key], own)
+            if before.key != key and before.narrowness == narrowness:
+                raise ModelError(
+                    f"Two priors are given to {parameters[index[row.key]].name}, by '{before.key}' and "
+                    f"by '{key}'. Keep one of them."
+                )
+            if narrowness > before.narrowness:
+                found[index[row.key]] = own
+    return found
 
 
-def _target(key: str, rows: tuple[Parameter, ...]) -> Target:
-    """A key of a mapping of priors; the name of a row or a label is one as it stands."""
-    for row in rows:
-        if key == row.label:
-            return Target(name=key)
-        if key == row.full_name:
-            return Target(level=row.level, lhs=row.lhs, op=row.op, rhs=row.rhs)
-    return parse_target(key)
+def _free_rows(spec: ModelSpec, key: str, target: Target) -> list[Parameter]:
+    """The rows to which a key of a mapping gives a prior."""
+    for definition in spec.definitions:
+        if definition.name == target.name and target.name not in spec.labels:
+            names = ", ".join(sorted(definition.expression.names()))
+            raise ModelError(
+                f"In the priors: '{key}' is computed ({definition}), so that its prior follows from "
+                f"those of {names}. Give priors to these instead."
+            )
+    try:
+        rows = target.find(spec.parameters)
+    except ModelError as error:
+        raise ModelError(f"In the priors: {error}") from None
+    free = [row for row in rows if row.free]
+    if not free:
+        fixed = ", ".join(f"{row.full_name} = {row.fixed:g}" for row in rows)
+        raise ModelError(
+            f"A prior is given to '{key}', but there is nothing to estimate: {fixed} is fixed. "
+            f"Free it, or leave the prior out."
+        )
+    return free

@@ -41,6 +41,15 @@ class CovarianceBlock:
     def size(self) -> int:
         return len(self.variables)
 
+    @property
+    def scale_elements(self) -> dict[int, float]:
+        """Elements of an inverse-Wishart's scale matrix by the index of their parameter."""
+        if self.wishart is None:
+            return {}
+        scale = self.wishart.scale
+        found = {index: scale[i][i] for i, index in enumerate(self.wishart.variances)}
+        return found | {index: scale[i][j] for i, j, index in self.pairs}
+
 
 @dataclass(frozen=True)
 class Wishart:
@@ -53,10 +62,6 @@ class Wishart:
     scale: tuple[tuple[float, ...], ...]
     freedom: float
     variances: tuple[int, ...]
-
-    def __str__(self) -> str:
-        size = len(self.scale)
-        return f"inverse-Wishart(S, {self.freedom:g}), {size} x {size}"
 
 
 def covariance_blocks(

@@ -7,9 +7,10 @@ import warnings
 from dataclasses import replace
 
 from bmsem.data import BoundModel
-from bmsem.errors import ModelError, ModelWarning
+from bmsem.errors import ModelError, ModelWarning, did_you_mean
 from bmsem.moments import unidentified
-from bmsem.priors.support import natural_range, overlap, support
+from bmsem.priors.given import written
+from bmsem.priors.support import DISTRIBUTIONS, Range, natural_range, overlap, support
 from bmsem.priors.table import ParameterPrior, PriorTable
 from bmsem.spec import On, Prior
 
@@ -44,6 +45,12 @@ def with_reference(row: ParameterPrior, bound: BoundModel) -> ParameterPrior:
         raise ModelError(
             f"{first.lhs} has no within and between variance, so that it has no ICC. Give the prior to "
             f"its variance or standard deviation: sd({first.lhs})."
+        )
+    if within.fixed == 0:
+        raise ModelError(
+            f"The ICC of {first.lhs} has a prior, but its within variance is fixed at 0: the ICC is 1 "
+            f"whatever the between variance is. Give the prior to 'between: sd({first.lhs})', or free "
+            f"the within variance."
         )
     if within.fixed is not None:
         return replace(row, reference=(-1, within.fixed))
@@ -85,31 +92,48 @@ def check_row(row: ParameterPrior) -> None:
 
 
 def _check_support(row: ParameterPrior) -> None:
-    """A prior must leave something of what the parameter can be."""
-    if not isinstance(row.prior, Prior):
+    """A prior must be a distribution, and leave something of what the parameter can be."""
+    name = row.parameter.name
+    if row.prior is None:
         return
-    if row.parameter.kind == "variance" and row.upper is not None and row.upper <= 0:
+    if isinstance(row.prior, Prior) and row.prior.distribution not in DISTRIBUTIONS:
+        unknown = row.prior.distribution
         raise ModelError(
-            f"{row.parameter.name} is a variance; its upper bound {row.upper:g} excludes it."
+            f"The prior {row.prior} of {name}: '{unknown}' is not a distribution of PyMC for one "
+            f"continuous number. {did_you_mean(unknown, DISTRIBUTIONS)}"
         )
-    own, given = natural_range(row.parameter.kind, row.on), support(row.prior)
+    if row.parameter.kind == "variance" and row.upper is not None and row.upper <= 0:
+        raise ModelError(f"{name} is a variance; its upper bound {row.upper:g} excludes it.")
+    given = support(row.prior)
+    if given is not None:
+        require_values(row, given)
+
+
+def require_values(row: ParameterPrior, given: Range) -> None:
+    """Refuse a prior whose values, the range ``given``, the parameter cannot have.
+
+    Raises
+    ------
+    ModelError
+    """
+    own = natural_range(row.parameter.kind, row.on)
     bounds = (
         -math.inf if row.lower is None else row.lower,
         math.inf if row.upper is None else row.upper,
     )
     if row.on == "sd":
         bounds = (math.sqrt(max(bounds[0], 0.0)), math.sqrt(max(bounds[1], 0.0)))
+    said = f"The prior {written(row.prior)} of {row.parameter.name}"
     if given[0] >= given[1]:
-        raise ModelError(f"The prior {row.prior} of {row.parameter.name} has no values.")
+        raise ModelError(f"{said} has no values.")
     allowed = overlap(own, bounds) if row.on in ("parameter", "sd") else own
     if allowed is None or overlap(given, allowed) is None:
         what = {"sd": "standard deviation", "icc": "ICC", "r_square": "R-square",
                 "correlation": "correlation"}.get(row.on, row.parameter.kind)  # fmt: skip
         low, high = allowed or own
         raise ModelError(
-            f"The prior {row.prior} of {row.parameter.name} excludes every value that the {what} can "
-            f"have: its values lie between {given[0]:g} and {given[1]:g}, those of the {what} between "
-            f"{low:g} and {high:g}."
+            f"{said} excludes every value that the {what} can have: its values lie between "
+            f"{given[0]:g} and {given[1]:g}, those of the {what} between {low:g} and {high:g}."
         )
 
 

@@ -39,8 +39,9 @@ def elicit(
     """The distribution of a family that agrees with what is known.
 
     There must be as many statements as the family has arguments; they are then met exactly. An interval
-    counts as two, with the same probability on either side of it; one that begins where the family
-    does, such as one from 0 for a half-normal, counts as one.
+    counts as two, with the same probability on either side of it; one that begins or ends where the
+    family does, such as one from 0 for a half-normal or up to 1 for a beta, counts as one, because
+    there is nothing on one side of it.
 
     Parameters
     ----------
@@ -92,7 +93,6 @@ def elicit(
             said.append(Said(what, float(value)))  # type: ignore[arg-type]
     if not said:
         raise ModelError("Say something: elicit('between 0 and 10 with 95% probability').")
-    check_statements(said)
     return _solve(family, said, given)
 
 
@@ -124,13 +124,18 @@ def _solve(name: str, said: list[Said], given: dict[str, float]) -> Prior:
     centre, spread = _guess(said)
     begin, end = _ends(found, known, centre, spread)
     _require_inside(name, said, begin, end)
-    targets = [t for one in said for t in _targets(one, spread, begin, name)]
+    stated, said = said, [_one_tailed(name, one, begin, end) for one in said]
+    check_statements(said)
+    targets = [t for one in said for t in _targets(one, spread, name)]
     need = len(found.arguments)
     if len(targets) != need:
+        more = "Say more, its mean or its median perhaps."
+        if stated != said:
+            more = f"An interval that goes up to an end of the {name} counts as one. {more}"
         raise ModelError(
             f"A {name} has {need} argument(s) to find ({', '.join(found.arguments)}), and the "
             f"statements say {len(targets)} thing(s): {'; '.join(map(str, said))}. "
-            f"{'Say more.' if len(targets) < need else 'Say less, or choose another family.'}"
+            f"{more if len(targets) < need else 'Say less, or choose another family.'}"
         )
     best = None
     for factor in (1.0, 0.3, 3.0):
@@ -171,15 +176,13 @@ def _rounded(value: float, spread: float, location: bool) -> float:
 Target = Callable[[Any], float]
 
 
-def _targets(one: Said, spread: float, begin: float, name: str) -> list[Target]:
+def _targets(one: Said, spread: float, name: str) -> list[Target]:
     """Functions of a distribution that are zero where the statement holds."""
 
     def below(at: float, p: float) -> Target:
         return lambda d: float(d.cdf(at)) - p
 
     match one.what:
-        case "between" if one.value <= begin:
-            return [below(one.high, one.share)]
         case "between":
             tail = (1 - one.share) / 2
             return [below(one.value, tail), below(one.high, 1 - tail)]
@@ -255,6 +258,19 @@ def _ends(
         return -np.inf, np.inf
     low, high = found.frozen(*found.start(centre, spread), *known).support()
     return float(low), float(high)
+
+
+def _one_tailed(name: str, one: Said, begin: float, end: float) -> Said:
+    """An interval that begins or ends where the family does, as the one limit that it states."""
+    if one.what != "between" or (one.value > begin and one.high < end):
+        return one
+    if one.value <= begin and one.high >= end:
+        raise ModelError(
+            f"'{one}': a {name} always lies between {begin:g} and {end:g}. Give a narrower interval."
+        )
+    if one.value <= begin:
+        return Said("below", one.high, 0.0, one.share)
+    return Said("above", one.value, 0.0, one.share)
 
 
 def _require_inside(name: str, said: list[Said], begin: float, end: float) -> None:

@@ -29,10 +29,7 @@ def read_prior(key: str, value: Any) -> Any:
     node = getattr(value, "owner", None)
     if node is None:
         raise ModelError(f"The prior of '{key}' is {value!r}, which is no prior. {_EXPECTED}")
-    # There is such a node only where PyMC has been imported.
-    from pymc.logprob.abstract import MeasurableOp
-
-    if not isinstance(node.op, MeasurableOp):
+    if not hasattr(node.op, "_print_name"):
         raise ModelError(
             f"The prior of '{key}' is computed from distributions and is none itself. {_EXPECTED}"
         )

@@ -44,6 +44,14 @@ def matrix_priors(
     ModelError
         If elements of one matrix have priors that do not go together, or the prior is no distribution.
     """
+    for index, prior in given.items():
+        p = parameters[index]
+        if prior.distribution == "LKJ" and p.kind != "covariance":
+            raise ModelError(
+                f"{p.name} is a {p.kind}, and LKJ({prior.arguments[0][1]:g}) is a prior of "
+                f"correlations only. Give it to 'correlations' or to single covariances, and "
+                f"{p.name} a prior of its own."
+            )
     variances = {(r.level, r.lhs): p for p in parameters for r in p.rows if r.is_variance}
     left = dict(given)
     instead: dict[int, Prior] = {}
@@ -79,10 +87,9 @@ def matrix_elements(table: PriorTable) -> dict[int, Prior]:
     for block in table.blocks:
         pairs = [index for _, _, index in block.pairs if table.rows[index].prior is None]
         if block.wishart is not None:
-            freedom, scale = block.wishart.freedom, block.wishart.scale
-            cells = [(i, i, index) for i, index in enumerate(block.wishart.variances)]
-            for i, j, index in (*cells, *block.pairs):
-                found[index] = Prior("InverseWishart", (("S", scale[i][j]), ("d", freedom)))
+            freedom = block.wishart.freedom
+            for index, element in block.scale_elements.items():
+                found[index] = Prior("InverseWishart", (("S", element), ("d", freedom)))
         elif block.flat and not preset.flat_covariances:
             freedom = float(-block.size - 1)
             variances = {
@@ -167,9 +174,11 @@ def _wishart(
 
 def _alone(parameter: FreeParameter, prior: Prior) -> Prior:
     """The prior of a variance that is in no matrix: IW(s, d) is IG(d / 2, s / 2)."""
-    if parameter.kind != "variance" or prior.distribution == "LKJ":
-        kind = "a covariance matrix" if prior.distribution == "InverseWishart" else "correlations"
-        raise ModelError(f"{parameter.name} is a {parameter.kind}: {prior} is a prior of {kind}.")
+    if parameter.kind != "variance":
+        raise ModelError(
+            f"{parameter.name} is a {parameter.kind}, and {prior} is a prior of covariance matrices "
+            f"only. Give it to 'matrices', and {parameter.name} a prior of its own."
+        )
     values = dict(prior.arguments)
     if values["S"] == 0.0 and values["d"] == -2.0:
         return Prior("HalfFlat")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from bmsem.priors.given import family_of
 from bmsem.spec import On, Prior
 
 Range = tuple[float, float]
@@ -14,10 +15,18 @@ _LINE: Range = (-math.inf, math.inf)
 _HALF: Range = (0.0, math.inf)
 _UNIT: Range = (0.0, 1.0)
 
-_POSITIVE = (
-    "HalfNormal", "HalfCauchy", "HalfStudentT", "HalfFlat", "Gamma", "InverseGamma", "Exponential",
-    "LogNormal", "Weibull", "ChiSquared", "Rice",
-)  # fmt: skip
+# Families whose range is the same whatever their arguments are.
+_FIXED: dict[str, Range] = {
+    **dict.fromkeys(
+        ("AsymmetricLaplace", "Cauchy", "ExGaussian", "Flat", "Gumbel", "Laplace", "Logistic",
+         "Moyal", "Normal", "SkewNormal", "SkewStudentT", "StudentT"), _LINE),
+    **dict.fromkeys(
+        ("ChiSquared", "Exponential", "Gamma", "HalfCauchy", "HalfFlat", "HalfNormal",
+         "HalfStudentT", "InverseGamma", "LogNormal", "Lognormal", "PolyaGamma", "Rice",
+         "Weibull"), _HALF),
+    **dict.fromkeys(("Beta", "Kumaraswamy", "LogitNormal"), _UNIT),
+    "VonMises": (-math.pi, math.pi),
+}  # fmt: skip
 
 
 def _bounded(words: tuple[str, ...], default: Range) -> Callable[[dict[str, float]], Range]:
@@ -34,36 +43,29 @@ _BY_ARGUMENT: dict[str, tuple[tuple[str, ...], Callable[[dict[str, float]], Rang
     ),
     "Pareto": (("alpha", "m"), _bounded(("m", "_"), _HALF)),
     "Wald": (("mu", "lam", "phi", "alpha"), _bounded(("alpha", "_"), _HALF)),
-    "Beta": ((), lambda given: _UNIT),
-    "Kumaraswamy": ((), lambda given: _UNIT),
-    "LogitNormal": ((), lambda given: _UNIT),
 }  # fmt: skip
 
+# PyMC's distributions of one continuous number whose arguments are numbers.
+DISTRIBUTIONS = (*_FIXED, *_BY_ARGUMENT)
 
-def support(prior: Any) -> Range:
-    """The range of a prior's values, `Prior` or PyMC distribution.
 
-    The whole line for a family that is not known here: its name is checked elsewhere.
+def support(prior: Any) -> Range | None:
+    """The range of a prior's values; ``None`` for an object of which only PyMC can tell.
 
     Examples
     --------
     >>> support(Prior("Uniform", (("", -2.0), ("", -1.0))))
     (-2.0, -1.0)
     """
-    if not isinstance(prior, Prior):
-        # Only those who have PyMC's objects need PyMC.
-        from bmsem.graph.distributions import range_of
-
-        return range_of(prior)
-    if prior.distribution in _POSITIVE:
-        return _HALF
-    if prior.distribution not in _BY_ARGUMENT:
-        return _LINE
-    words, bounds = _BY_ARGUMENT[prior.distribution]
+    name = family_of(prior)
+    if name in _FIXED:
+        return _FIXED[name]
+    if not isinstance(prior, Prior) or name not in _BY_ARGUMENT:
+        return None
+    words, bounds = _BY_ARGUMENT[name]
     given = {}
     for i, (word, value) in enumerate(prior.arguments):
-        name = word or (words[i] if i < len(words) else "")
-        given[name] = value
+        given[word or (words[i] if i < len(words) else "")] = value
     return bounds(given)
 
 

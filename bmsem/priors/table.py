@@ -9,7 +9,8 @@ import pandas as pd
 
 from bmsem.errors import ModelError
 from bmsem.expressions import Expression
-from bmsem.priors.blocks import CovarianceBlock, Wishart
+from bmsem.priors.blocks import CovarianceBlock
+from bmsem.priors.given import family_of, written
 from bmsem.priors.support import natural_range, support
 from bmsem.spec import On, Prior
 from bmsem.structure import FreeParameter
@@ -47,9 +48,7 @@ class ParameterPrior:
     @property
     def proper(self) -> bool:
         """Whether the prior is a probability distribution."""
-        return not (
-            isinstance(self.prior, Prior) and self.prior.distribution in ("Flat", "HalfFlat")
-        )
+        return self.prior is None or family_of(self.prior) not in ("Flat", "HalfFlat")
 
 
 @dataclass(frozen=True)
@@ -94,11 +93,6 @@ class PriorTable(Tabular):
             f"{shown}. Give them proper priors, or use priors='weak'."
         )
 
-    def wishart(self, index: int) -> Wishart | None:
-        """The inverse-Wishart prior that a variance is part of."""
-        found = (b.wishart for b in self.blocks if b.wishart and index in b.wishart.variances)
-        return next(found, None)
-
     def role(self, role: Role) -> tuple[ParameterPrior, ...]:
         return tuple(r for r in self.rows if r.role == role)
 
@@ -123,15 +117,14 @@ class PriorTable(Tabular):
             return f"= {row.expression}"
         if row.prior is None:
             return self._shown_matrix(row.parameter.index)
-        text = str(row.prior) if isinstance(row.prior, Prior) else _dist_text(row.prior)
+        text = written(row.prior)
         if row.on in ("icc", "r_square"):
             return text
-        if isinstance(row.prior, Prior):
-            own = natural_range(row.parameter.kind, row.on)
-            if support(row.prior)[0] < own[0] and row.lower is None:
-                text += f", cut off below {own[0]:g}"
-            if support(row.prior)[1] > own[1] and row.upper is None:
-                text += f", cut off above {own[1]:g}"
+        own, given = natural_range(row.parameter.kind, row.on), support(row.prior)
+        if given is not None and given[0] < own[0] and row.lower is None:
+            text += f", cut off below {own[0]:g}"
+        if given is not None and given[1] > own[1] and row.upper is None:
+            text += f", cut off above {own[1]:g}"
         if row.lower is not None or row.upper is not None:
             low = "-inf" if row.lower is None else f"{row.lower:g}"
             high = "inf" if row.upper is None else f"{row.upper:g}"
@@ -139,13 +132,15 @@ class PriorTable(Tabular):
         return text
 
     def _shown_matrix(self, index: int) -> str:
-        wishart = self.wishart(index)
-        if wishart is not None:
-            return str(wishart)
-        block = next(b for b in self.blocks if any(p[2] == index for p in b.pairs))
-        if block.wishart is not None:
-            return str(block.wishart)
+        block = next(
+            b
+            for b in self.blocks
+            if index in b.scale_elements or any(index == pair[2] for pair in b.pairs)
+        )
         size = f"{block.size} x {block.size}"
+        if block.wishart is not None:
+            element, freedom = block.scale_elements[index], block.wishart.freedom
+            return f"inverse-Wishart(S = {element:g}, d = {freedom:g}), {size}"
         if not block.full:
             shape = 1.0 if block.flat else block.lkj + (block.size - 2) / 2.0
             each = "Uniform(-1, 1)" if shape == 1.0 else f"Beta({shape:g}, {shape:g}) on (-1, 1)"
@@ -177,8 +172,11 @@ class PriorTable(Tabular):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The variances that priors on ICCs and R-squares imply."""
-        return tuple(self._implied(r) for r in self.rows if r.on in ("icc", "r_square"))
+        """The variances that priors on ICCs and R-squares imply; what S is."""
+        found = [self._implied(r) for r in self.rows if r.on in ("icc", "r_square")]
+        if any(b.wishart for b in self.blocks):
+            found.append("S of an inverse-Wishart is the row's element of the scale matrix.")
+        return tuple(found)
 
     def _implied(self, row: ParameterPrior) -> str:
         # SciPy's distributions take a while to import.
@@ -209,8 +207,3 @@ class PriorTable(Tabular):
             ends = [variance * (1 - q) for q in (high, low)]
         where = f"{at}, between" if at else "between"
         return f"{text}; {where} {ends[0]:.3g} and {ends[1]:.3g} with 95% probability"
-
-
-def _dist_text(dist: Any) -> str:
-    op = getattr(getattr(dist, "owner", None), "op", None)
-    return f"{getattr(op, '_print_name', [type(dist).__name__])[0]} (PyMC distribution)"

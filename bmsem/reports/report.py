@@ -156,9 +156,11 @@ def report(
 
     Examples
     --------
-    >>> bmsem.report(fit, treatment="treat", outcome="mvpa",
-    ...              standards={"mvpa": 20 / 7, "advant": 0.5, "advant -> mvpa": 20 / 7}
-    ...              ).save("report.html")                            # doctest: +SKIP
+    >>> found = report(fit, treatment="treat", outcome="mvpa",
+    ...                standards={"mvpa": 20 / 7, "advant": 0.5, "advant -> mvpa": 3})
+    >>> found.answers.total.nonzero, found.answers.total.meaningful
+    (True, False)
+    >>> path = found.save("report.html")
     """
     for role, name in (("treatment", treatment), ("outcome", outcome)):
         try:

@@ -157,8 +157,10 @@ class Assessment(FitDraws):
 
         Examples
         --------
-        >>> fit.ppp().value                 # doctest: +SKIP
-        >>> fit.ppp().table                 # doctest: +SKIP
+        >>> 0.3 < fit.ppp().value < 0.7
+        True
+        >>> fit.ppp().table["part"].tolist()
+        ['overall', 'within', 'between']
         """
         return PosteriorPredictive(self._predictive_at(draws, seed))
 

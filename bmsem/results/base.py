@@ -136,8 +136,10 @@ class FitDraws:
 
         Examples
         --------
-        >>> fit.draws("tot").mean()                       # doctest: +SKIP
-        >>> fit.draws("between: mvpa ~ advant").std()     # doctest: +SKIP
+        >>> fit.draws("tot").shape
+        (4, 500)
+        >>> bool((fit.draws("p3bc") == fit.draws("between: mvpa ~ advant")).all())
+        True
         """
         return find_draws(name, self.rows, self.defined)
 

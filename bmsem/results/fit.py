@@ -42,9 +42,11 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
 
     Examples
     --------
-    >>> print(fit)                                        # doctest: +SKIP
-    >>> print(fit.fit_measures())                         # doctest: +SKIP
-    >>> print(fit.effects("treat", "mvpa"))               # doctest: +SKIP
+    >>> summary = fit.summary().frame.set_index("label")
+    >>> float(summary.loc["tot", "median"]) > 20 / 7
+    True
+    >>> fit.fit_measures().frame["measure"].tolist()[:2]
+    ['PPP', 'PPP, within level']
     """
 
     def summary(self, width: float = 0.95, interval: str | None = None) -> Summary:
@@ -114,7 +116,11 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
 
         Examples
         --------
-        >>> print(fit.table(names={"mvpa": "Physical activity"}))      # doctest: +SKIP
+        >>> table = fit.table(names={"mvpa": "Physical activity"})
+        >>> "advant → Physical activity" in str(table)
+        True
+        >>> table.to_latex().splitlines()[0]
+        '\\\\begin{table}'
         """
         summary = self.summary(width, interval)
         if style == "mplus":
@@ -212,7 +218,8 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
 
         Examples
         --------
-        >>> longer = fit.extend(4000)                     # doctest: +SKIP
+        >>> fit.extend(100).parameters.shape[:2]
+        (4, 600)
         """
         from bmsem.results.extension import extend
 

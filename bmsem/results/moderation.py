@@ -62,7 +62,8 @@ class Moderation(FitDraws):
 
         Examples
         --------
-        >>> fit.simple_slopes("lyb", "lmb", by="treat")          # doctest: +SKIP
+        >>> moderated.simple_slopes("lyb", "lmb", by="treat").frame["treat"].tolist()
+        ['0', '1', 'difference']
         """
         kind = self.checked_interval(width, interval)
         base, change, level = self.moderated_slope(outcome, predictor, by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +13,7 @@ import pandas as pd
 from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 
-from bmsem.errors import ModelError
+from bmsem.errors import ModelError, ModelWarning
 from bmsem.priors import PriorTable
 from bmsem.results.answers import Answers
 from bmsem.results.assessment import Assessment
@@ -75,6 +76,8 @@ class PriorChecks(Assessment, Answers):
     ) -> Any:
         """Plot the prior and the posterior of parameters and effects over each other.
 
+        What depends on an improper prior is left out, with a warning that names it.
+
         Parameters
         ----------
         names
@@ -92,18 +95,32 @@ class PriorChecks(Assessment, Answers):
         Raises
         ------
         ModelError
-            If a prior is improper, or a name unknown.
+            If every prior that would be shown is improper, or a name unknown.
 
         Examples
         --------
-        >>> fit.prior_posterior(["tot", "medadv"])        # doctest: +SKIP
+        >>> collection = fit.prior_posterior(["tot", "medadv"])
         """
+        from bmsem.graph.prior_draws import proper_draws
         from bmsem.results.prior_plots import prior_posterior_plot
 
         chosen = self.chosen_names(names)[: _SHOWN if names is None else None]
-        prior = self._with_parameters(self.prior_draws(draws)[None])
+        table = self._table_of_priors("Prior beside posterior")
+        own = proper_draws(self.bound, table, draws, self._prior_seed)
+        prior = self._with_parameters(own[None])
+        values = {n: prior.quantity(n) for n in chosen}
+        improper = [n for n in chosen if np.isnan(values[n]).all()]
+        shown = [n for n in chosen if n not in improper]
+        if not shown:
+            table.require_proper("Prior beside posterior")
+        if improper:
+            warnings.warn(
+                f"Left out, because their priors are improper: {', '.join(improper)}.",
+                ModelWarning,
+                stacklevel=2,
+            )
         return prior_posterior_plot(
-            {n: prior.quantity(n) for n in chosen}, {n: self.quantity(n) for n in chosen}, options
+            {n: values[n] for n in shown}, {n: self.quantity(n) for n in shown}, options
         )
 
     def _with_parameters(self, parameters: Array) -> Any:
@@ -165,7 +182,8 @@ class PriorChecks(Assessment, Answers):
 
         Examples
         --------
-        >>> print(fit.prior_sensitivity("tot"))           # doctest: +SKIP
+        >>> fit.prior_sensitivity("tot").frame["conclusion_holds"].item()
+        'yes'
         """
         kind = self.checked_interval(width, interval)
         low, high = alphas

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bmsem.data import BoundModel
-from bmsem.errors import ModelError
+from bmsem.data import BoundModel, read_data
+from bmsem.errors import DataError, ModelError, did_you_mean
+from bmsem.expressions import quoted
 from bmsem.priors import PriorTable
 from bmsem.results.fit import FitResults
 from bmsem.results.quantities import quantities
@@ -75,13 +76,14 @@ class PriorPredictive:
         between = {r.lhs for r in spec.at("between", "~~") if r.is_variance}
         for name in spec.split:
             if name in between:
-                found[f"icc({name})"] = self.draws(f"icc({name})")
+                key = f"icc({quoted(name)})"
+                found[key] = self.draws(key)
         with_draws = (
             {} if self._fit.plan.needed else r_square_draws(self.bound, self.parameters[None])
         )
         for (level, name), values in with_draws.items():
             head = f"{level}: " if level else ""
-            found[f"{head}rsquare({name})"] = values.reshape(-1)
+            found[f"{head}rsquare({quoted(name)})"] = values.reshape(-1)
         found |= self._totals()
         found |= {d.name: self.draws(d.name) for d in spec.definitions}
         return found
@@ -128,7 +130,7 @@ class PriorPredictive:
         seed = np.random.SeedSequence([self.seed, draw])
         return self.simulator.data(self.parameters[draw], np.random.default_rng(seed))[0]
 
-    def check(self, data: pd.DataFrame, sets: int = 100, width: float = 0.95) -> Table:
+    def check(self, data: Any, sets: int = 100, width: float = 0.95) -> Table:
         """Means, SDs and ICCs of data made at the prior beside those of real data.
 
         A prior is too narrow if the real data lie outside of what it makes, and wide if what it makes
@@ -137,12 +139,33 @@ class PriorPredictive:
         Parameters
         ----------
         data
-            The real data.
+            The real data: a data frame, a mapping of columns, or the path of a CSV file.
         sets
             How many data sets to make.
+
+        Raises
+        ------
+        ModelError
+            If ``width`` or ``sets`` is not possible.
+        DataError
+            If the data cannot be read, or lack the cluster variable or every outcome.
         """
         self._fit.checked_interval(width, "equal")
-        observed = self._statistics(data)
+        if sets < 1:
+            raise ModelError(f"sets={sets}: make at least one data set.")
+        frame = read_data(data)
+        cluster = self.simulator.layout.cluster
+        if cluster is not None and cluster not in frame:
+            raise DataError(
+                f"The data have no column '{cluster}', which tells the clusters apart. "
+                f"{did_you_mean(cluster, map(str, frame.columns))}"
+            )
+        observed = self._statistics(frame)
+        if not observed:
+            outcomes = ", ".join(self._outcomes)
+            raise DataError(
+                f"The data have none of the variables that the model makes: {outcomes}."
+            )
         made = [self._statistics(self.data(i)) for i in range(min(sets, len(self.parameters)))]
         records = []
         for key, value in observed.items():
@@ -159,10 +182,14 @@ class PriorPredictive:
         )
         return Table(pd.DataFrame(records), "Prior predictive check", (note,))
 
+    @property
+    def _outcomes(self) -> tuple[str, ...]:
+        structure = self.bound.structure
+        return (*structure.between_outcomes, *structure.outcomes)
+
     def _statistics(self, frame: pd.DataFrame) -> dict[tuple[str, str], float]:
         """By variable and statistic, of what the model simulates."""
-        structure = self.bound.structure
-        names = [n for n in (*structure.between_outcomes, *structure.outcomes) if n in frame]
+        names = [n for n in self._outcomes if n in frame]
         cluster = self.simulator.layout.cluster
         found: dict[tuple[str, str], float] = {}
         for name in names:
@@ -176,7 +203,7 @@ class PriorPredictive:
                 found[name, "ICC"] = _anova_icc(values, frame[cluster])
         return found
 
-    def plot(self, names: Sequence[str] | None = None, **options: Any) -> Any:
+    def plot(self, names: str | Sequence[str] | None = None, **options: Any) -> Any:
         """Densities of implied quantities, through arviz-plots.
 
         Returns
@@ -185,7 +212,7 @@ class PriorPredictive:
         """
         from arviz_plots import plot_dist
 
-        chosen = list(names) if names is not None else list(self.implied)
+        chosen = [names] if isinstance(names, str) else list(names or self.implied)
         values = {n: self.implied[n] if n in self.implied else self.draws(n) for n in chosen}
         columns = min(4, len(chosen))
         size = (3.2 * columns, 2.2 * -(-len(chosen) // columns) + 0.3)

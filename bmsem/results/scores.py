@@ -69,7 +69,8 @@ class Scores(FitDraws):
 
         Examples
         --------
-        >>> fit.latent("mvpa", level="between").mean(("chain", "draw"))     # doctest: +SKIP
+        >>> dict(fit.latent("mvpa", level="between").mean(("chain", "draw")).sizes)
+        {'cluster': 50}
         """
         import xarray as xr
 

@@ -3,6 +3,7 @@
 from bmsem.simulation.design import Design
 from bmsem.simulation.distributions import Covariate
 from bmsem.simulation.generate import Simulator, simulate, simulator
+from bmsem.simulation.seeds import whole_seed
 from bmsem.simulation.truth import check_values, parameter_values
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "parameter_values",
     "simulate",
     "simulator",
+    "whole_seed",
 ]

@@ -26,6 +26,7 @@ from bmsem.simulation.covariates import (
 from bmsem.simulation.design import Design
 from bmsem.simulation.levels import Equations, level_equations
 from bmsem.simulation.roles import roles_by_data
+from bmsem.simulation.seeds import any_seed
 from bmsem.simulation.truth import check_values, parameter_values
 from bmsem.spec import Level, ModelSpec
 from bmsem.structure import Structure, build_structure
@@ -264,6 +265,7 @@ def simulate(
     >>> frame.shape, list(frame), frame["treat"].mean()
     ((400, 3), ['cluster', 'y', 'treat'], np.float64(0.5))
     """
+    seed = any_seed(seed)
     ready = simulator(spec, design)
     if isinstance(values, Mapping):
         theta = ready.values(values)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bmsem.errors import ModelError, did_you_mean
 from bmsem.expressions import Expression
-from bmsem.language.targets import parse_target
+from bmsem.language.targets import find_target
 from bmsem.spec import Level, ModelSpec, On, Parameter, Target
 from bmsem.spec.constraints import solve_constraints
 from bmsem.structure import FreeParameter, build_structure, free_parameters
@@ -30,10 +30,10 @@ def parameter_values(spec: ModelSpec, given: Mapping[str, float]) -> Array:
     given
         Values by label, by row (``"between: y ~ treat"``; without the level if it is a row of one
         level only) or by group (``"paths"``, ``"within: sds"``; a parameter's own value goes before
-        its group's). ``sd(y)`` is the standard deviation of a residual, ``cor(x, y)`` the correlation
-        of two, ``icc(y)`` the residual intraclass correlation, which makes the between variance the
-        within variance times icc / (1 - icc), and ``rsquare(y, 40)`` leaves the residual variance that
-        is not explained of a variance of 40.
+        a group's, a level's group before that of both). ``sd(y)`` is the standard deviation of a
+        residual, ``cor(x, y)`` the correlation of two, ``icc(y)`` the residual intraclass correlation,
+        which makes the between variance the within variance times icc / (1 - icc), and
+        ``rsquare(y, 40)`` leaves the residual variance that is not explained of a variance of 40.
 
         Covariances and intercepts that are not given are 0, but for the mean of a varying slope, which
         is a path. Labels that constraints determine are computed.
@@ -59,22 +59,22 @@ def parameter_values(spec: ModelSpec, given: Mapping[str, float]) -> Array:
     {'within: y ~~ y': 0.9, 'b': 0.5, 'between: y ~ 1': 0.0, 'between: y ~~ y': 0.1}
     """
     truth = _Truth(spec)
-    single: list[tuple[Target, float]] = []
-    groups: list[tuple[Target, float]] = []
-    for key, value in given.items():
-        target = parse_target(str(key))
-        (groups if target.is_group(spec.parameters) else single).append((target, value))
+    rows = spec.parameters
+    targets = [(find_target(str(key), rows), value) for key, value in given.items()]
+    single = [(t, v) for t, v in targets if not t.is_group(rows)]
+    groups = [(t, v) for t, v in targets if t.is_group(rows)]
     for target, value in single:
-        rows = truth.meant(target)
-        own = [r for r in rows if r.free]
+        meant = truth.meant(target)
+        own = [r for r in meant if r.free]
         if not own:
             raise ModelError(
-                f"'{target}' is fixed at {rows[0].fixed:g} in the model ({rows[0].full_name}), so it "
+                f"'{target}' is fixed at {meant[0].fixed:g} in the model ({meant[0].full_name}), so it "
                 f"cannot be given the value {value}. Leave it out, or change the model."
             )
         truth.give(target, target.on, own[0], _number(str(target), value))
-    # The later of two groups goes before the earlier one, as for priors.
-    for target, value in reversed(groups):
+    # Of two groups the narrower goes before, as for priors; of equal ones the later.
+    groups.reverse()
+    for target, value in sorted(groups, key=lambda g: g[0].narrowness(rows), reverse=True):
         on = target.of_group()[1]
         for row in truth.meant(target):
             # Slopes and what stands between clusters only have no intraclass correlation.

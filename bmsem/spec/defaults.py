@@ -349,8 +349,9 @@ class _Table:
                         raise ModelSyntaxError(message, statement.place, hint="Keep one of them.")
                     raise ModelError(f"{message}. Keep one of them.")
                 self.rows[row.key] = replace(row, prior=prior)
-        # The later of two groups goes before the earlier one, as in a mapping.
-        for statement in reversed(groups):
+        # The narrower group goes before the broader one, and of two alike the later, as in a mapping.
+        narrow = sorted(reversed(groups), key=lambda s: s.target.narrowness(written), reverse=True)
+        for statement in narrow:
             prior = prior_on(statement.target, statement.prior, group=True)
             for row in self._meant(statement):
                 if row.prior is None and row.fixed is None:
@@ -363,9 +364,7 @@ class _Table:
             if statement.place is None:
                 raise
             message, _, hint = str(error).partition(". ")
-            raise ModelSyntaxError(
-                f"a prior is given to {message}", statement.place, hint=hint or None
-            ) from None
+            raise ModelSyntaxError(message, statement.place, hint=hint or None) from None
 
     def ordered(self) -> list[Parameter]:
         """By level, and in a level as Mplus prints: BY, ON, WITH, intercepts, variances."""

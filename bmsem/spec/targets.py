@@ -105,6 +105,18 @@ class Target:
             f"'{self}' is not a parameter of the model. {did_you_mean(str(self), names)}"
         )
 
+    def narrowness(self, rows: Iterable[Parameter]) -> tuple[int, int]:
+        """Of two names of a parameter the one with the larger narrowness goes before the other.
+
+        A parameter's own name goes before a level's group, this before a group of all levels, and of
+        two such groups the one with fewer rows goes before.
+        """
+        rows = list(rows)
+        if not self.is_group(rows):
+            return 2, 0
+        of_level = self.level is not None or self.name.lower() == "iccs"
+        return int(of_level), -len(self.find(rows))
+
     def _in_group(self, row: Parameter) -> bool:
         group = self.name.lower()
         if row.op != GROUPS[group][0] or self.level not in (None, row.level):
@@ -141,8 +153,8 @@ def prior_on(target: Target, prior: Prior, group: bool = False) -> Prior:
         return prior
     if prior.on not in ("parameter", on):
         raise ModelError(
-            f"The prior '{prior}' is on the {prior.on} and is given to {target}, the {on}. "
-            f"Name one of them."
+            f"The prior '{prior}' is one of the {prior.on}, but it is given to '{target}', which is "
+            f"the {on}. Name one of them."
         )
     return replace(prior, on=on, total=prior.total or target.total)
 

@@ -8,14 +8,12 @@ Moon, Kim, Bürkner, Huurre, Faltejsková, Gelman & Vehtari 2025, Bayesian Analy
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +24,12 @@ from bmsem.data import BoundModel, bind
 from bmsem.data.scales import Scales
 from bmsem.errors import BmsemError, ModelError, SamplingError
 from bmsem.priors import PriorTable, prior_table
-from bmsem.simulation import Design, Simulator, simulator
+from bmsem.simulation import Design, Simulator, simulator, whole_seed
 from bmsem.spec import ModelSpec
+from bmsem.study.arguments import listed, require_positive
 from bmsem.study.few_clusters import described_design, described_priors, spec_of
-from bmsem.study.journal import Journal
-from bmsem.study.pool import run_tasks
 from bmsem.study.replicate import parameters_as_fit
+from bmsem.study.run import run_study
 from bmsem.version import __version__
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ def calibrate(
     replications: int = 200,
     *,
     priors: str | Mapping[str, Any] = "weak",
-    names: Sequence[str] | None = None,
+    names: str | Sequence[str] | None = None,
     ranks: int = 99,
     draws: int = 1000,
     tune: int = 1000,
@@ -68,7 +66,7 @@ def calibrate(
     data_design
         Clusters, people and covariates: a `bmsem.Design`, or `Design.from_data` for those of real data.
     replications
-        Draws from the prior, each with data and a posterior.
+        Draws from the prior, each with data and a posterior; with a ``path`` more may follow later.
     priors
         A preset or a mapping, all proper. What a preset scales to the data is scaled once: to the real
         data of the design, or else as if every variable had standard deviation one at each level.
@@ -92,15 +90,15 @@ def calibrate(
 
     Examples
     --------
-    >>> found = bmsem.study.calibrate(                    # doctest: +SKIP
-    ...     "y ~ b*x", bmsem.Design(rows=50, covariates={"x": "Normal(0, 1)"}), 100)
-    >>> print(found)                                      # doctest: +SKIP
+    >>> design = bmsem.Design(rows=50, covariates={"x": "Normal(0, 1)"})
+    >>> found = calibrate("y ~ b*x", design, replications=5, draws=200, tune=200, progress=False)
+    >>> figure = found.plot_ranks()
     """
     from bmsem.graph.prior_draws import prior_draws
     from bmsem.study.ranks import Calibration
 
-    if replications < 1 or min(draws, tune, chains) < 1:
-        raise ModelError("replications, draws, tune and chains must be at least 1.")
+    seed = whole_seed(seed)
+    require_positive(replications=replications, draws=draws, tune=tune, chains=chains)
     if not 1 <= ranks <= draws * chains:
         raise ModelError(f"ranks={ranks}: at least 1, and no more than the {draws * chains} draws.")
     spec = spec_of(model)
@@ -110,8 +108,9 @@ def calibrate(
         reference = _reference(ready, data_design)
         table = prior_table(reference, priors)
     table.require_proper("Simulation-based calibration")
+    # The first draws do not depend on how many there are: more replications may follow later.
     truths = prior_draws(reference, table, replications, seed)
-    own = list(names) if names is not None else _all_names(reference)
+    own = listed(names) if names is not None else _all_names(reference)
     _ranked(reference, truths[:1], own)  # raises for names that nothing has
     with_likelihood = names is None and not _plan_needed(reference)
     settings = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept}
@@ -123,31 +122,20 @@ def calibrate(
         "priors": described_priors(priors),
         "names": own,
         "ranks": ranks,
-        "replications": replications,
         "sampling": settings,
         "seed": seed,
     }
-    journal = Journal(Path(path) if path is not None else None, study)
-    every = list(range(replications))
-    left = [r for r in every if str(r) not in journal.done]
-    identity = f"{crc32(json.dumps(study).encode()):08x}"
-    try:
-        run_tasks(
-            _Rank(identity, setup),
-            left,
-            lambda task, result: journal.write(str(task), result),
-            cores=cores,
-            progress=progress,
-            title="Calibration",
-            already=len(every) - len(left),
-        )
-    except KeyboardInterrupt as interruption:
-        interruption.add_note(journal.kept(len(every)))
-        raise
-    finally:
-        journal.close()
+    results = run_study(
+        _Rank(setup),
+        {str(r): r for r in range(replications)},
+        study,
+        path,
+        cores=cores,
+        progress=progress,
+        title="Calibration",
+    )
     shown = [*own, LOG_LIKELIHOOD] if with_likelihood else own
-    return Calibration.collect(study, [journal.done[str(r)] for r in every], shown, ranks, table)
+    return Calibration.collect(study, results, shown, ranks, table)
 
 
 @dataclass(frozen=True)
@@ -167,8 +155,8 @@ class Setup:
 class _Rank:
     """What runs in the processes."""
 
-    def __init__(self, identity: str, setup: Setup) -> None:
-        self.identity, self.setup = identity, setup
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
 
     def __call__(self, replication: int) -> dict[str, Any]:
         begun = time.perf_counter()

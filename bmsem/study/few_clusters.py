@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -15,10 +16,9 @@ from bmsem.api import model as model_of
 from bmsem.data import bind
 from bmsem.errors import ModelError
 from bmsem.priors import prior_table
-from bmsem.simulation import Covariate, Design, simulator
+from bmsem.simulation import Covariate, Design, simulator, whole_seed
 from bmsem.spec import ModelSpec, Prior
-from bmsem.study.journal import Journal
-from bmsem.study.pool import run_tasks
+from bmsem.study.arguments import cluster_numbers, listed, prior_sets, require_positive
 from bmsem.study.replicate import (
     Sampling,
     Setup,
@@ -28,6 +28,7 @@ from bmsem.study.replicate import (
     true_effects,
     with_clusters,
 )
+from bmsem.study.run import run_study
 from bmsem.version import __version__
 
 if TYPE_CHECKING:
@@ -39,15 +40,15 @@ Truth = Mapping[str, float]
 def few_clusters(
     model: Model | ModelSpec | str,
     truth: Truth | Mapping[str, Truth],
-    clusters: Sequence[int] = (6, 10, 20, 50),
+    clusters: int | Sequence[int] = (6, 10, 20, 50),
     priors: Mapping[str, Any] | None = None,
     replications: int = 200,
     *,
-    size: int | str = 20,
+    size: int | str | None = None,
     arms: Mapping[str, Any] | None = None,
     covariates: Mapping[str, Any] | None = None,
     design: Design | None = None,
-    effects: Sequence[str] | None = None,
+    effects: str | Sequence[str] | None = None,
     draws: int = 1000,
     tune: int = 500,
     chains: int = 2,
@@ -80,7 +81,7 @@ def few_clusters(
     replications
         Data sets a cell.
     size, arms, covariates
-        As in `bmsem.Design`: people in a cluster, allocation, covariates.
+        As in `bmsem.Design`: people in a cluster (20 if nothing is said), allocation, covariates.
     design
         Instead of these: a design, whose number of clusters is replaced.
     effects
@@ -116,10 +117,13 @@ def few_clusters(
 
     Examples
     --------
-    >>> study = bmsem.study.few_clusters(                 # doctest: +SKIP
+    >>> trial = bmsem.model("between: treat\\nlevel: within\\n y ~~ y\\nlevel: between\\n y ~ b*treat")
+    >>> study = few_clusters(
     ...     trial, {"b": 0.3, "icc(y)": 0.1, "within: y ~~ y": 0.9}, clusters=[10, 20],
-    ...     arms={"treat": 0.5}, priors={"weak": "weak", "mplus": "mplus"}, path="trial.jsonl")
-    >>> print(study)                                      # doctest: +SKIP
+    ...     arms={"treat": 0.5}, priors={"weak": "weak", "mplus": "mplus"}, path="trial.jsonl",
+    ...     replications=2, progress=False)
+    >>> study.data.sizes["clusters"]
+    2
     """
     from bmsem.study.results import Study
 
@@ -129,27 +133,20 @@ def few_clusters(
             "The model has no levels, so that there are no clusters to be few. Write its parts under "
             "'level: within' and 'level: between'."
         )
-    sets = dict(priors) if priors is not None else {"weak": "weak", "mplus": "mplus"}
-    numbers = [int(j) for j in clusters]
-    seed = int(seed)
+    sets = prior_sets(priors)
+    numbers = cluster_numbers(clusters)
+    seed = whole_seed(seed)
+    require_positive(replications=replications, draws=draws, tune=tune, chains=chains)
     if not 0 < width < 1 or interval not in ("equal", "hpd"):
         raise ModelError(
             f"width={width} and interval='{interval}': give a width between 0 and 1, such as 0.95, and "
             f"'equal' or 'hpd'."
         )
-    _check_numbers(numbers, sets, replications, draws, tune, chains)
-    if design is not None and design.data is not None:
-        raise ModelError(
-            "The design is that of real data, whose clusters cannot be another number. Describe it: "
-            "size=20, arms={…}, covariates={…}."
-        )
-    base = design or Design(
-        max(numbers), size, arms=dict(arms or {}), covariates=dict(covariates or {})
-    )
+    parts = {"size": size, "arms": arms, "covariates": covariates}
+    base = _design(design, parts, max(numbers))
     designs = {j: with_clusters(base, j) for j in numbers}
     scenarios = _scenarios(truth)
-    effects = [effects] if isinstance(effects, str) else effects
-    names = list(effects) if effects is not None else default_effects(spec)
+    names = listed(effects) if effects is not None else default_effects(spec)
     sampling = Sampling(draws, tune, chains, target_accept, width, interval)
     readies = {j: simulator(spec, designs[j]) for j in numbers}
     truths = {(s, j): readies[j].values(v) for s, v in scenarios.items() for j in numbers}
@@ -165,26 +162,38 @@ def few_clusters(
         "sampling": repr(sampling),
         "seed": seed,
     }
-    identity = uuid4().hex
-    journal = Journal(Path(path) if path is not None else None, study)
     every = [Task(s, j, r, seed) for r in range(replications) for s in scenarios for j in numbers]
-    left = [t for t in every if t.key not in journal.done]
-    try:
-        run_tasks(
-            _Replication(identity, setup),
-            left,
-            lambda task, result: journal.write(task.key, result),
-            cores=cores,
-            progress=progress,
-            already=len(every) - len(left),
+    results = run_study(
+        _Replication(uuid4().hex, setup),
+        {task.key: task for task in every},
+        study,
+        path,
+        cores=cores,
+        progress=progress,
+    )
+    return Study.collect(
+        study, dict(zip(every, results, strict=True)), true, names, list(sets), sampling
+    )
+
+
+def _design(design: Design | None, parts: dict[str, Any], clusters: int) -> Design:
+    """The design that was given, or one of the parts."""
+    if design is None:
+        size, arms, covariates = parts.values()
+        size = 20 if size is None else size
+        return Design(clusters, size, arms=arms or {}, covariates=covariates or {})
+    if design.data is not None:
+        raise ModelError(
+            "The design is that of real data, whose clusters cannot be another number. Describe it: "
+            "size=20, arms={…}, covariates={…}."
         )
-    except KeyboardInterrupt as interruption:
-        interruption.add_note(journal.kept(len(every)))
-        raise
-    finally:
-        journal.close()
-    results = {t: journal.done[t.key] for t in every}
-    return Study.collect(study, results, true, names, list(sets), sampling)
+    given = [f"{name}=" for name, value in parts.items() if value is not None]
+    if given:
+        raise ModelError(
+            f"A design and {', '.join(given)} are given, of which only the design would count. Put "
+            f"them into the design, or leave it out."
+        )
+    return design
 
 
 class _Replication:
@@ -215,29 +224,18 @@ def _scenarios(truth: Truth | Mapping[str, Truth]) -> dict[str, Truth]:
     return scenarios or {"truth": {k: v for k, v in truth.items() if not isinstance(v, Mapping)}}
 
 
-def _check_numbers(
-    clusters: list[int], priors: dict[str, Any], replications: int, *sampling: int
-) -> None:
-    if not clusters or min(clusters) < 2 or len(set(clusters)) < len(clusters):
-        raise ModelError(f"Give different numbers of clusters, each two or more, not {clusters}.")
-    if not priors:
-        raise ModelError("Give at least one set of priors, such as {'weak': 'weak'}.")
-    if replications < 1 or min(sampling) < 1:
-        raise ModelError("replications, draws, tune and chains must be at least 1.")
-
-
 def _true_effects(setup: Setup, scenario: str, clusters: int) -> np.ndarray:
     """The effects at the truth; along the way the model, effects and priors are tried on data."""
+    from bmsem.graph import build_prior_graph
+
     ready = setup.simulator(clusters)
     theta = setup.truths[scenario, clusters]
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         frame, _ = ready.data(theta, 0)
         bound = bind(ready.spec, frame, ready.layout.cluster)
         for priors in setup.priors.values():
-            prior_table(bound, priors)
+            build_prior_graph(bound, prior_table(bound, priors))
     return true_effects(bound, theta, setup.effects)
 
 

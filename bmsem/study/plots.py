@@ -37,7 +37,7 @@ def _figure(width: float, height: float) -> Any:
 
 def measures_figure(
     results: Any,
-    effect: str | Sequence[str] | None,
+    effects: Sequence[str] | None,
     measures: Sequence[str],
     scenario: str | None,
     width: float,
@@ -47,7 +47,7 @@ def measures_figure(
     ``results`` are a study's measures, ``width`` the width of its intervals.
     """
     known = [str(e) for e in results["effect"].values]
-    effects = [effect] if isinstance(effect, str) else list(effect or known)
+    effects = list(effects or known)
     scenarios = [str(s) for s in results["scenario"].values]
     chosen = scenario or scenarios[0]
     for name, among, what in (

@@ -14,6 +14,7 @@ from scipy.stats import chisquare
 
 from bmsem.errors import ModelError
 from bmsem.priors import PriorTable
+from bmsem.study.arguments import listed
 
 # Fewer replications than this a bin make the chi-square test's approximation poor.
 _A_BIN = 5
@@ -99,7 +100,7 @@ class Calibration:
         """Whether no quantity's ranks are known to depart from uniform (adjusted p below 0.05)."""
         return not bool((self.frame["p_adjusted"] < 0.05).any())
 
-    def plot(self, names: Sequence[str] | None = None, **options: Any) -> Any:
+    def plot(self, names: str | Sequence[str] | None = None, **options: Any) -> Any:
         """Empirical distribution of the ranks less the uniform one, through arviz-plots.
 
         Points that depart are marked. See `arviz_plots.plot_ecdf_pit` for the options.
@@ -126,7 +127,7 @@ class Calibration:
         } | options
         return plot_ecdf_pit(tree, **given)
 
-    def plot_ranks(self, names: Sequence[str] | None = None) -> Any:
+    def plot_ranks(self, names: str | Sequence[str] | None = None) -> Any:
         """Histograms of the ranks with the band that 95% of uniform counts lie in.
 
         Returns
@@ -143,12 +144,13 @@ class Calibration:
         ranks = self.data["rank"].sel(quantity=name).values
         return ranks[np.isfinite(ranks)]
 
-    def _chosen(self, names: Sequence[str] | None) -> list[str]:
+    def _chosen(self, names: str | Sequence[str] | None) -> list[str]:
         known = [str(n) for n in self.data["quantity"].values]
-        wrong = [n for n in names or () if n not in known]
+        chosen = listed(names) if names is not None else known
+        wrong = [n for n in chosen if n not in known]
         if wrong:
             raise ModelError(f"'{wrong[0]}' was not ranked; ranked were {', '.join(known)}.")
-        return list(names) if names is not None else known
+        return chosen
 
     def __str__(self) -> str:
         frame = self.frame

@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bmsem.errors import ModelError, did_you_mean
+from bmsem.study.arguments import listed
 from bmsem.study.measures import MEASURES, performance
 from bmsem.study.replicate import CHECKS, VALUES, Sampling, Task
 
@@ -120,7 +121,10 @@ class Study:
         return xr.Dataset(variables, coords)
 
     def table(
-        self, effect: str | None = None, measures: Sequence[str] = _SHOWN, errors: bool = False
+        self,
+        effect: str | None = None,
+        measures: str | Sequence[str] = _SHOWN,
+        errors: bool = False,
     ) -> pd.DataFrame:
         """Measures as a data frame, a row for each cell, set of priors and effect.
 
@@ -141,6 +145,7 @@ class Study:
         effects = [str(e) for e in self.data["effect"].values]
         if effect is not None and effect not in effects:
             raise ModelError(f"The study has no effect '{effect}'. {did_you_mean(effect, effects)}")
+        measures = listed(measures)
         for name in measures:
             if name not in MEASURES:
                 raise ModelError(f"Unknown measure '{name}'. {did_you_mean(name, MEASURES)}")
@@ -203,7 +208,7 @@ class Study:
     def plot(
         self,
         effect: str | Sequence[str] | None = None,
-        measures: Sequence[str] = ("bias", "rmse", "coverage", "width"),
+        measures: str | Sequence[str] = ("bias", "rmse", "coverage", "width"),
         scenario: str | None = None,
     ) -> Any:
         """Measures over the number of clusters, a line for each set of priors.
@@ -215,7 +220,10 @@ class Study:
         """
         from bmsem.study.plots import measures_figure
 
-        return measures_figure(self.measures, effect, measures, scenario, self.sampling.width)
+        effects = listed(effect) if effect is not None else None
+        return measures_figure(
+            self.measures, effects, listed(measures), scenario, self.sampling.width
+        )
 
     def save(self, path: Any) -> Any:
         """Write results and measures as NetCDF."""
