@@ -350,7 +350,7 @@ class _Table:
                     raise ModelError(f"{message}. Keep one of them.")
                 self.rows[row.key] = replace(row, prior=prior)
         # The narrower group goes before the broader one, and of two alike the later, as in a mapping.
-        narrow = sorted(reversed(groups), key=lambda s: s.target.narrowness(written), reverse=True)
+        narrow = sorted(groups[::-1], key=lambda s: s.target.narrowness(written), reverse=True)
         for statement in narrow:
             prior = prior_on(statement.target, statement.prior, group=True)
             for row in self._meant(statement):
