@@ -350,8 +350,9 @@ class _Table:
                     raise ModelError(f"{message}. Keep one of them.")
                 self.rows[row.key] = replace(row, prior=prior)
         # The narrower group goes before the broader one, and of two alike the later, as in a mapping.
-        narrow = sorted(groups[::-1], key=lambda s: s.target.narrowness(written), reverse=True)
-        for statement in narrow:
+        groups.reverse()
+        groups.sort(key=lambda s: s.target.narrowness(written), reverse=True)
+        for statement in groups:
             prior = prior_on(statement.target, statement.prior, group=True)
             for row in self._meant(statement):
                 if row.prior is None and row.fixed is None:
