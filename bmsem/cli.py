@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from bmsem.errors import (
     ModelWarning,
     did_you_mean,
 )
+from bmsem.files import write_whole
 from bmsem.version import __version__
 
 if TYPE_CHECKING:
@@ -393,13 +393,4 @@ def _report(fit: Fit) -> str:
 
 
 def _write_json(found: dict[str, Any], path: Path) -> None:
-    """The file appears complete or not at all."""
-    text = json.dumps(found, indent=1)
-    descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise DataError(f"'{path}' cannot be written: {error}") from error
+    write_whole(path, json.dumps(found, indent=1).encode())

@@ -19,7 +19,7 @@ import pytest
 # From the lowest floor to the highest; the parts of one line may import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "version"),
-    ("expressions", "tables"),
+    ("expressions", "files", "tables"),
     ("spec",),
     ("language", "structure"),
     ("data",),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from bmsem.errors import BmsemError, DataError, ModelError
+from bmsem.errors import BmsemError, ModelError
+from bmsem.files import write_whole
 
 FORMATS = (".svg", ".png", ".pdf", ".gv", ".dot")
 _HINT = (
@@ -92,16 +91,7 @@ class Diagram:
                 raise ModelError(
                     f"A diagram is written as {', '.join(FORMATS)}, not as '{other or path.name}'."
                 )
-        if not path.absolute().parent.is_dir():
-            raise DataError(f"The folder of '{path}' does not exist.")
-        try:
-            descriptor, name = tempfile.mkstemp(dir=path.absolute().parent)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except OSError as error:
-            raise DataError(f"'{path}' cannot be written: {error}") from error
+        write_whole(path, content)
         return path
 
     def __str__(self) -> str:

@@ -23,6 +23,7 @@ from bmsem.plots.style import (
     panels,
     styled,
 )  # fmt: skip
+from bmsem.tables import number
 
 if TYPE_CHECKING:
     from bmsem.results import FitResults
@@ -179,7 +180,7 @@ def residuals(fit: FitResults) -> Any:
             for row, column, value in ((j, i, r["observed"]), (i, j, r["median"])):
                 dark = abs(r["difference"]) > 0.6 * widest
                 axes.text(
-                    column, row, f"{value:.2f}", ha="center", va="center", fontsize=8,
+                    column, row, number(value, 2), ha="center", va="center", fontsize=8,
                     color="white" if dark else "black",
                 )  # fmt: skip
         axes.imshow(matrix, cmap=colours, norm=norm)

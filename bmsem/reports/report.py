@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from bmsem.effects.paths import require_names
-from bmsem.errors import DataError, ModelError
+from bmsem.errors import ModelError
+from bmsem.files import require_folder, write_whole
 from bmsem.reports import words
 from bmsem.reports.answers import TrialAnswers, trial_answers
 from bmsem.reports.build import document
@@ -68,15 +67,15 @@ class TrialReport:
         path = Path(path)
         match path.suffix.lower():
             case ".html" | ".htm":
-                _write(path, self.to_html().encode())
+                write_whole(path, self.to_html().encode())
             case ".md" | ".markdown":
                 folder = path.with_name(f"{path.stem}_files")
                 text = self.to_markdown(folder.name)
-                _require_folder(path)
+                require_folder(path)
                 folder.mkdir(exist_ok=True)
                 for picture in self.document.pictures:
-                    _write(folder / f"{picture.name}.{picture.kind}", picture.content)
-                _write(path, text.encode())
+                    write_whole(folder / f"{picture.name}.{picture.kind}", picture.content)
+                write_whole(path, text.encode())
             case other:
                 raise ModelError(
                     f"A report is written as .html or .md, not as '{other or path.name}'."
@@ -175,26 +174,3 @@ def report(
     return TrialReport(
         fit, answers, title or fit.title or f"Effects of {treatment} on {outcome}", figures
     )
-
-
-def _require_folder(path: Path) -> None:
-    if not path.absolute().parent.is_dir():
-        raise DataError(f"The folder of '{path}' does not exist.")
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The file appears complete or not at all."""
-    _require_folder(path)
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise DataError(f"'{path}' cannot be written: {error}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        # Readable for others, as files that are opened for writing are.
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise DataError(f"'{path}' cannot be written: {error}") from error
