@@ -6,13 +6,14 @@ STAMP := $(VENV)/.installed
 # The first of these that runs and is 3.12 or later; `make PYTHON=…` names one.
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.14 python3 python)
 
-.PHONY: help env test lint types demo notebooks clean
+.PHONY: help env test lint types demo notebooks gallery clean
 
 help:
 	@echo "make demo    make the environment, fit Table 25.3, print the estimates"
 	@echo "make test    make the environment, check style and types, run the tests"
 	@echo "make env     make the environment in $(VENV) only"
 	@echo "make notebooks  run the notebooks and keep their outputs (ten minutes)"
+	@echo "make gallery    draw the pictures of docs/gallery.md (a minute; needs Graphviz)"
 	@echo "make lint    style"
 	@echo "make types   types"
 	@echo "make clean   remove the environment and caches"
@@ -53,6 +54,9 @@ demo: env
 
 notebooks: env
 	@$(BIN)/python -m notebooks.execute
+
+gallery: env
+	@$(BIN)/python -m docs.gallery
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
