@@ -9,28 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from models_and_designs import TWELVE
 
 import bmsem
 from bmsem import examples
 
 HERE = Path(__file__).parent
-
-# A two-level factor model of twelve indicators.
-TWELVE = """
-between: treat
-level: within
-  f1 =~ y1 + y2 + y3 + y4
-  f2 =~ y5 + y6 + y7 + y8
-  f3 =~ y9 + y10 + y11 + y12
-level: between
-  g1 =~ y1 + y2 + y3 + y4
-  g2 =~ y5 + y6 + y7 + y8
-  g3 =~ y9 + y10 + y11 + y12
-  g1 ~ a*treat
-  g2 ~ b*g1
-  g3 ~ treat + c*g2
-ind := a*b*c
-"""
 
 
 @pytest.fixture(scope="session")

@@ -113,3 +113,21 @@ def make_data(sizes: list[int], seed: int = 7) -> pd.DataFrame:
         frame[name] = (random.normal(size=clusters) * 2.0 + 1.0)[code]
     frame["cluster"] = np.array([f"c{c}" for c in code])
     return frame.sample(frac=1.0, random_state=seed).reset_index(drop=True)
+
+
+# A two-level factor model of twelve indicators.
+TWELVE = """
+between: treat
+level: within
+  f1 =~ y1 + y2 + y3 + y4
+  f2 =~ y5 + y6 + y7 + y8
+  f3 =~ y9 + y10 + y11 + y12
+level: between
+  g1 =~ y1 + y2 + y3 + y4
+  g2 =~ y5 + y6 + y7 + y8
+  g3 =~ y9 + y10 + y11 + y12
+  g1 ~ a*treat
+  g2 ~ b*g1
+  g3 ~ treat + c*g2
+ind := a*b*c
+"""

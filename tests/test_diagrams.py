@@ -12,7 +12,7 @@ from itertools import combinations
 import matplotlib.image
 import numpy as np
 import pytest
-from conftest import TWELVE
+from models_and_designs import TWELVE
 
 import bmsem
 from bmsem import examples

@@ -338,3 +338,17 @@ def test_command_line_asks_before_it_samples(tmp_path):
         assert message in done.stderr, done.stderr
         assert "sampling" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_products_on_the_way_are_said_to_make_effects_conditional(moderation):
+    report = bmsem.report(moderation, "treat", "lyb")
+    assert report.answers.moderated == (("lyb", "lmb", "treat"),)
+    text = str(report)
+    assert "depends on treat; the effects above are those where what they depend on is zero" in text
+    (section,) = [s for s in report.document.sections if s.title == "Moderation"]
+    table, picture = section.blocks
+    slopes = moderation.simple_slopes("lyb", "lmb", by="treat").frame
+    assert table.frame["median"].tolist() == pytest.approx(slopes["median"].tolist())
+    assert picture.name == "moderation_lyb_lmb"
+    assert "depend on each other" in str(moderation.effects("treat", "lyb"))
+    assert "depend" not in str(moderation.effects("treat", "lmb"))

@@ -180,3 +180,20 @@ def contextual_effects(
         for source, target in within
         if (source, target) in between
     }
+
+
+def moderated_paths(bound: BoundModel, level: Level) -> tuple[tuple[str, str, str], ...]:
+    """(outcome, left, right) of every product in an equation of the level.
+
+    The effects of ``left`` and ``right`` on the outcome depend on each other: their coefficients are
+    the effects where the other one is zero (Aiken & West 1991, *Multiple Regression: Testing and
+    Interpreting Interactions*, chapter 3).
+    """
+    rows = bound.spec.at(level, "~")
+    return tuple(
+        (row.lhs, product.left, product.right)
+        for product in bound.spec.interactions
+        if product.level == level
+        for row in rows
+        if row.rhs == product.name and (row.free or row.fixed)
+    )

@@ -17,7 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmsem.effects.meaning import judge
-from bmsem.effects.paths import Chain, LevelEffects, contextual_effects, require_names
+from bmsem.effects.paths import (
+    Chain,
+    LevelEffects,
+    contextual_effects,
+    moderated_paths,
+    require_names,
+)
 from bmsem.errors import ModelError
 from bmsem.reports.standards import Standards
 from bmsem.results import FitResults
@@ -125,6 +131,10 @@ class TrialAnswers:
         predictor.
     others
         Standards that were given for something else.
+    moderated
+        (outcome, predictor, moderator) of every product on the way from treatment to outcome.
+    notes
+        What these products mean for the effects above.
     """
 
     treatment: str
@@ -140,6 +150,8 @@ class TrialAnswers:
     chains: tuple[ChainAnswer, ...]
     context: Mapping[str, Answer]
     others: tuple[Answer, ...]
+    moderated: tuple[tuple[str, str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, ready for `json.dumps`."""
@@ -224,8 +236,20 @@ def trial_answers(
     others = tuple(answer(name, name, rules.draws[name]) for name in rules.unused())
     return TrialAnswers(
         treatment, outcome, chosen, at or "", width, kind, whole, direct, on, of, tuple(chains),
-        context, others,
+        context, others, _moderated(fit, effects, treatment), fit.moderation_notes([effects]),
     )  # fmt: skip
+
+
+def _moderated(
+    fit: FitResults, effects: LevelEffects, treatment: str
+) -> tuple[tuple[str, str, str], ...]:
+    """Products on the way; the treatment is the moderator, if it is a part of one."""
+    on_way = {v for chain in effects.chains for v in chain.variables}
+    found = []
+    for outcome, left, right in moderated_paths(fit.bound, effects.level):
+        if outcome in on_way and {left, right} & on_way:
+            found.append((outcome, left, right) if right == treatment else (outcome, right, left))
+    return tuple(found)
 
 
 def _effects(fit: FitResults, source: str, target: str, level: str | None) -> LevelEffects:

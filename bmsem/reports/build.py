@@ -49,6 +49,8 @@ def document(fit: FitResults, found: TrialAnswers, title: str, figures: bool) ->
         drawn = pictures.context_pictures(fit, found) if figures else []
         table = answers_table(found.context.values(), found)
         sections.append(Section("Context effects", (*words.context(found), table, *drawn)))
+    if found.moderated:
+        sections.append(Section("Moderation", _moderation(fit, found, figures)))
     if fit.spec.slopes:
         sections.append(Section("Slopes that vary", _slopes(fit, found, figures)))
     if found.others:
@@ -130,6 +132,20 @@ def _mediation(found: TrialAnswers) -> tuple[Block, ...]:
     blocks: list[Block] = list(words.mediation(found))
     if found.chains:
         blocks.append(answers_table([c.omnibus for c in found.chains], found))
+    return tuple(blocks)
+
+
+def _moderation(fit: FitResults, found: TrialAnswers, figures: bool) -> tuple[Block, ...]:
+    """Simple slopes of every moderated path on the way."""
+    blocks: list[Block] = []
+    for outcome, predictor, moderator in found.moderated:
+        blocks.append(
+            fit.simple_slopes(
+                outcome, predictor, moderator, width=found.width, interval=found.interval
+            )
+        )
+        if figures:
+            blocks.append(pictures.moderation_picture(fit, outcome, predictor, moderator))
     return tuple(blocks)
 
 

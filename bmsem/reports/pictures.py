@@ -128,6 +128,17 @@ def context_pictures(fit: FitResults, found: TrialAnswers) -> list[Picture]:
     return pictures
 
 
+def moderation_picture(fit: FitResults, outcome: str, predictor: str, moderator: str) -> Picture:
+    """A moderated path at values of its moderator."""
+    rows = fit.simple_slopes(outcome, predictor, moderator).frame.to_dict("records")
+    said = "; ".join(f"{moderator} {r[moderator]}: {figure(r['median'])}" for r in rows)
+    return drawn(
+        f"moderation_{outcome}_{predictor}",
+        f"Slope of {outcome} on {predictor} by {moderator}: {said}.",
+        partial(Plots(fit).simple_slopes, outcome, predictor, moderator),
+    )
+
+
 def slope_pictures(fit: FitResults) -> list[Picture]:
     """Varying slopes, cluster by cluster."""
     return [

@@ -78,7 +78,7 @@ def question_outcome(found: TrialAnswers) -> list[str]:
         + (f" at the {found.level} level" if found.level else ""),
         found.width,
     )
-    lines = [_joined(text, against_standard(found.total, found.width))]
+    lines = [_joined(text, against_standard(found.total, found.width)), *found.notes]
     if found.direct is not None:
         what = "The direct effect, over and above the mediators,"
         lines.append(
@@ -135,8 +135,10 @@ def mediation(found: TrialAnswers) -> list[str]:
         )
     for chain in broken:
         bad = [link.name for link in chain.links if not link.nonzero]
+        many = len(bad) > 1
         lines.append(
-            f"The chain {_names(chain)} is broken: the interval of {listed(bad)} includes zero."
+            f"The chain {_names(chain)} is broken: the interval{'s' if many else ''} of {listed(bad)} "
+            f"include{'' if many else 's'} zero."
         )
     for chain in found.chains:
         lines.append(
@@ -188,6 +190,11 @@ def summary(found: TrialAnswers) -> list[str]:
     if found.context:
         real = [x for x, a in found.context.items() if a.nonzero]
         lines.append(f"Context effects: {listed(real) or 'none shown'}.")
+    for outcome, predictor, moderator in found.moderated:
+        lines.append(
+            f"The effect of {predictor} on {outcome} depends on {moderator}; the effects above are "
+            f"those where what they depend on is zero."
+        )
     return lines
 
 

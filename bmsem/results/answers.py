@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from bmsem.effects.paths import (
     LevelEffects,
     contextual_effects,
     level_effects,
+    moderated_paths,
     require_names,
 )
 from bmsem.errors import ModelError, did_you_mean
@@ -78,7 +79,7 @@ class Answers(FitDraws):
         kind = self.checked_interval(width, interval)
         through = (via,) if isinstance(via, str) else tuple(via)
         found = self.level_effects_of(source, target, level)
-        return EffectTable.of(found, through, width, kind)
+        return EffectTable.of(found, through, width, kind, moderated=self.moderation_notes(found))
 
     def level_effects_of(self, source: str, target: str, level: str | None) -> list[LevelEffects]:
         require_names(self.bound, source, target)
@@ -100,6 +101,27 @@ class Answers(FitDraws):
             raise ModelError(f"No path leads from '{source}' to '{target}'{where}.")
         return found
 
+    def moderation_notes(self, found: Sequence[LevelEffects]) -> tuple[str, ...]:
+        """What products in the equations on the way mean for effects."""
+        notes = []
+        for effects in found:
+            on_way = {v for chain in effects.chains for v in chain.variables}
+            for outcome, left, right in moderated_paths(self.bound, effects.level):
+                if outcome not in on_way or not {left, right} & on_way:
+                    continue
+                if left == right:
+                    notes.append(
+                        f"The effect of {left} on {outcome} depends on {left} itself: what is shown is "
+                        f"the effect where it is zero."
+                    )
+                    continue
+                notes.append(
+                    f"The effects of {left} and {right} on {outcome} depend on each other: what is "
+                    f"shown is the effect of each where the other one is zero. See "
+                    f"fit.simple_slopes('{outcome}', '{right}', by='{left}')."
+                )
+        return tuple(dict.fromkeys(notes))
+
     def indirect_effects(
         self, width: float = 0.95, interval: str | None = None
     ) -> tuple[EffectTable, ...]:
@@ -110,12 +132,13 @@ class Answers(FitDraws):
             source = variables[-1]
             found = self.level_effects_of(source, target, None)
             between = variables[:-1]
+            notes = self.moderation_notes(found)
             if how == "IND" and between:
                 # Mplus lists the last mediator first: y IND m2 m1 x is x -> m1 -> m2 -> y.
                 exact = (source, *reversed(between), target)
-                tables.append(EffectTable.of(found, (), width, kind, exact=exact))
+                tables.append(EffectTable.of(found, (), width, kind, exact, notes))
             else:
-                tables.append(EffectTable.of(found, between, width, kind))
+                tables.append(EffectTable.of(found, between, width, kind, moderated=notes))
         return tuple(tables)
 
     def contextual_effects(self, width: float = 0.95, interval: str | None = None) -> Table:

@@ -47,9 +47,13 @@ class EffectTable(Tabular):
         width: float,
         kind: str,
         exact: tuple[str, ...] | None = None,
+        moderated: tuple[str, ...] = (),
     ) -> EffectTable:
-        """The effects at each level; only chains ``via`` some variables, or one ``exact`` chain."""
-        records, links, notes = [], [], []
+        """The effects at each level; only chains ``via`` some variables, or one ``exact`` chain.
+
+        ``moderated`` are notes on products in the equations.
+        """
+        records, links, notes = [], [], list(moderated)
         for effects in found:
             chains = [c for c in effects.chains if set(via) <= set(c.variables[1:-1])]
             if exact is not None:
