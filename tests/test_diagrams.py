@@ -44,6 +44,9 @@ MODELS = {
     "second order": lambda: bmsem.model(
         "f1 =~ y1+y2+y3\nf2 =~ y4+y5+y6\nf3 =~ y7+y8+y9\nh =~ f1+f2+f3\nh ~ x"
     ),
+    "cross loadings": lambda: bmsem.model(
+        "f =~ i1+i2+i3+i4\nh =~ i4+i5+i6\nh ~ f + x\ni1 ~~ i2"
+    ),
     "mediation": lambda: bmsem.model("m ~ a*x\ny ~ b*m + c*x"),
     "slope predicted": lambda: bmsem.model(
         "between: w\nlevel: within\n s | y ~ x\nlevel: between\n s ~ w\n y ~ w + x\n s ~~ y"

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 # Inches. Letters of 9 points are about so wide, lines so high.
 LETTER, LINE = 0.070, 0.155
-_MARGIN, _ROW, _BASE, _FAN = 0.35, 1.0, 0.95, 1.45
+_MARGIN, _ROW, _BASE, _FAN, _TALL = 0.35, 1.0, 0.95, 1.15, 1.9
 _STRIP = 0.55
 _SAMPLES = np.linspace(0.0, 1.0, 41)
 
@@ -169,7 +169,10 @@ def _rows(
     def placed(levels: Mapping[str, int]) -> dict[str, Place]:
         found = {}
         for n in nodes:
-            up = _BASE + (_FAN - 0.3) * fans * (n.id not in lowest) + _ROW * levels.get(n.id, 0)
+            up = _BASE + _ROW * levels.get(n.id, 0)
+            if n.id not in lowest:
+                # Room for the fan of a factor's arrows, down to the strip or to the lowest row.
+                up += _TALL if lowest else _FAN * fans
             found[n.id] = Place(across[n.column], sign * up, *node_size(n), round=n.shape != "box")
         return found
 
@@ -292,9 +295,12 @@ def _variances(
     """Each on the far side of its node from the strip, where no arrow ends."""
     lines = [bezier(c, _SAMPLES) for c in curves]
     found: dict[str, Variance] = {}
+    measuring = {a.source for a in drawn.arrows if a.kind == "loading"}
+    measured = {a.target for a in drawn.arrows if a.kind == "loading"} - measuring
     for id, text in texts.items():
         node, place = drawn.node(id), places[id]
-        sign = -1.0 if node.panel == "within" else 1.0
+        # Above what is above the strip, but below indicators in a row under their factor.
+        sign = -1.0 if (node.panel == "within") != (id in measured) else 1.0
         width, height = text_size(text)
         choices = []
         for across in (0.3, -0.3, 0.0, 0.42, -0.42):
