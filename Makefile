@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # The first of these that runs and is 3.12 or later; `make PYTHON=…` names one.
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.14 python3 python)
 
-.PHONY: help env test lint types demo notebooks gallery clean
+.PHONY: help env test lint types demo notebooks gallery bench clean
 
 help:
 	@echo "make demo    make the environment, fit Table 25.3, print the estimates"
@@ -14,6 +14,7 @@ help:
 	@echo "make env     make the environment in $(VENV) only"
 	@echo "make notebooks  run the notebooks and keep their outputs (ten minutes)"
 	@echo "make gallery    draw the pictures of docs/gallery.md (a minute; needs Graphviz)"
+	@echo "make bench   measure first answer, growth, a million people, peers; keep the results"
 	@echo "make lint    style"
 	@echo "make types   types"
 	@echo "make clean   remove the environment and caches"
@@ -57,6 +58,9 @@ notebooks: env
 
 gallery: env
 	@$(BIN)/python -m docs.gallery
+
+bench: env
+	@$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
