@@ -25,7 +25,7 @@ from bmsem.likelihood.evaluate import log_likelihood
 from bmsem.likelihood.kernel import C_SIGNATURE, c_log_likelihood
 
 # Raised when the way in which the kernel is called changes, so that cached code is made anew.
-_KERNEL_VERSION = 4
+_KERNEL_VERSION = 5
 
 
 class TwoLevelLogLikelihood(Op):

@@ -400,16 +400,21 @@ def log_likelihood(
                     sum_inverse[i, j] += counts[g] * inverse[i, j]
                     sum_residual[i] += inverse[i, j] * s
 
+    # First S H, then H Cov(a): written out, sums over four indices would cost the fourth power of q.
+    product = np.empty((q, r))
     spread = np.zeros((q, q))  # H Cov(a) H'
     if r > 0:
+        for b in range(r):
+            for i in range(q):
+                s = 0.0
+                for j in range(q):
+                    s += sum_inverse[i, j] * design[j, b]
+                product[i, b] = s
         for a in range(r):
             for b in range(r):
                 s = 0.0
                 for i in range(q):
-                    t = 0.0
-                    for j in range(q):
-                        t += sum_inverse[i, j] * design[j, b]
-                    s += design[i, a] * t
+                    s += design[i, a] * product[i, b]
                 precision[a, b] = s
             precision[a, a] += intercept_precision[a]
             s = intercept_precision[a] * intercept_mean[a]
@@ -437,11 +442,16 @@ def log_likelihood(
             for a in range(r):
                 reduced[i, 0] += design[i, a] * estimate[a]
         for i in range(q):
-            for j in range(q):
+            for b in range(r):
                 s = 0.0
                 for a in range(r):
-                    for b in range(r):
-                        s += design[i, a] * covariance[a, b] * design[j, b]
+                    s += design[i, a] * covariance[a, b]
+                product[i, b] = s
+        for i in range(q):
+            for j in range(q):
+                s = 0.0
+                for b in range(r):
+                    s += product[i, b] * design[j, b]
                 spread[i, j] = s
 
     d_sigma_b = np.zeros((q, q))
@@ -503,10 +513,7 @@ def log_likelihood(
             for a in range(r):
                 s = d_reduced[i, 0] * estimate[a]
                 for j in range(q):
-                    t = 0.0
-                    for b in range(r):
-                        t += design[j, b] * covariance[b, a]
-                    s -= sum_inverse[i, j] * t
+                    s -= sum_inverse[i, j] * product[j, a]
                 d_design[i, a] = s
 
     # Back to the reduced forms of each level.
