@@ -18,7 +18,7 @@ from benchmarks.report import write
 
 ROUNDS = 3
 # Seconds that one run may take; a peer that needed longer is not asked again for that case.
-LIMIT = 240.0
+LIMIT = 120.0
 
 
 def _child(peer: str, case: str, seed: int, queue: Any) -> None:
