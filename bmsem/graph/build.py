@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from numpy.typing import NDArray
 
 from bmsem.data import BoundModel
 from bmsem.errors import ModelError
 from bmsem.expressions import FUNCTIONS
+from bmsem.graph.coordinates import PathCoordinates, path_coordinates
 from bmsem.graph.correlations import correlations_from_partials, lkj_shapes
 from bmsem.graph.inverse_wishart import inverse_wishart, scale_factor
 from bmsem.graph.op import cluster_log_likelihood, two_level_log_likelihood
@@ -64,12 +66,17 @@ class Graph:
     plan
         Which quantities of clusters and people are sampled; they follow the parameters in
         ``parameters``, cluster by cluster and then person by person.
+    coordinates, scales
+        Paths that the sampler sees rescaled, and by what: for each random variable a vector, a
+        function of the others.
     """
 
     model: pm.Model
     inputs: KernelInputs
     variables: tuple[GraphVariable, ...]
     plan: SampledQuantities
+    coordinates: PathCoordinates | None = None
+    scales: dict[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -115,8 +122,10 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
             pt.constant(inputs.reals),
         )
         pm.Potential("log_likelihood", value)
+        coordinates = path_coordinates(bound, table)
+        scales = theta.scales(coordinates, data) if coordinates is not None else {}
         data.fill()
-    return Graph(model, inputs, tuple(theta.variables), plan)
+    return Graph(model, inputs, tuple(theta.variables), plan, coordinates, scales)
 
 
 def build_prior_graph(bound: BoundModel, table: PriorTable, forward: bool = False) -> PriorGraph:
@@ -160,7 +169,8 @@ def _parameters(
             theta.add_wisharts(table, model, data)
             theta.add_determined(table)
         name = group_name(rows, set(model.named_vars))
-        theta.add_group(name, rows, prior_variable(name, rows, model, data, forward), data)
+        vector = prior_variable(name, rows, model, data, forward, theta.sizes(rows))
+        theta.add_group(name, rows, vector, data)
     theta.add_wisharts(table, model, data)
     theta.add_determined(table)
     theta.add_correlations(table, model, data, forward)
@@ -214,6 +224,14 @@ class _Theta:
                 values = data.slice(np.array([v for _, v in references])) * (1.0 - vector)
             self._name_sds(rows, vector if on == "sd" else pt.sqrt(values))
         self._add([r.parameter.index for r in rows], values)
+
+    def sizes(self, rows: list[ParameterPrior]) -> NDArray[np.float64] | None:
+        """What the data say about the size of standard deviations or variances."""
+        if rows[0].parameter.kind != "variance" or rows[0].on not in ("sd", "parameter"):
+            return None
+        places = [next(r for r in row.parameter.rows if r.is_variance) for row in rows]
+        sds = [self.bound.scales.sd.get((place.level, place.lhs), 1.0) for place in places]
+        return np.array(sds) ** (1.0 if rows[0].on == "sd" else 2.0)
 
     def _within_variances(self, rows: list[ParameterPrior], data: DataVector) -> Any:
         found = []
@@ -287,6 +305,15 @@ class _Theta:
             )
         )
         self.pieces.append(data.slice(centre) + data.slice(wide) * standard)
+
+    def scales(self, coordinates: PathCoordinates, data: DataVector) -> dict[str, Any]:
+        """What the random variables with rescaled paths are multiplied by."""
+        found = coordinates.scales(self.value, data.slice(coordinates.numbers))
+        return {
+            v.name: pt.stack([found.get(i, pt.constant(1.0)) for i in v.indices])
+            for v in self.variables
+            if v.scale == "parameter" and any(i in found for i in v.indices)
+        }
 
     def value(self, index: int) -> Any:
         """The scalar of one parameter."""

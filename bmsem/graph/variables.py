@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from numpy.typing import NDArray
+from pymc.distributions.transforms import _default_transform
 
 from bmsem.graph.distributions import check_distribution, distribution_of, range_of
+from bmsem.graph.transforms import ShortTail
 from bmsem.priors import ParameterPrior, PriorTable
 from bmsem.priors.support import natural_range, support
 from bmsem.spec import Prior
@@ -98,11 +101,13 @@ def prior_variable(
     model: pm.Model,
     data: DataVector,
     forward: bool = False,
+    sizes: NDArray[np.float64] | None = None,
 ) -> Any:
     """A vector of parameters with one family of prior, cut off where `cut_off` says.
 
     ``forward`` makes draws from the prior keep to the range too, also in families of which PyMC knows
-    no distribution function; these have no density then.
+    no distribution function; these have no density then. ``sizes`` are what the data say about the
+    size of positive numbers, which are then sampled as `ShortTail` says.
 
     Raises
     ------
@@ -132,7 +137,16 @@ def prior_variable(
         else:
             # The same density up to a constant.
             options["default_transform"] = pm.distributions.transforms.Interval(low, high)
+    positive = high is None and (low == 0.0 or (low is None and _on_logarithms(base)))
+    if sizes is not None and positive:
+        power = 1 if first.on == "sd" else 2
+        options["default_transform"] = ShortTail(sizes, power, data.slice(np.log(sizes)))
     return pt.atleast_1d(model.register_rv(base, name, **options))
+
+
+def _on_logarithms(base: Any) -> bool:
+    """Whether PyMC would sample the logarithm."""
+    return type(_default_transform(base.owner.op, base)).__name__ == "LogTransform"
 
 
 def _has_distribution_function(base: Any) -> bool:

@@ -22,7 +22,8 @@ over a. What follows is plain reverse accumulation through T = F (I - A)^-1.
 
 Loops are written out: the matrices are small, and calls into BLAS would cost more than the sums. All
 compiled code is in this one file, because numba's cache on disk sees a change of the file that a
-function stands in, but not of the files that it calls into.
+function stands in, but not of the files that it calls into. Matrices of one shape are planes of one
+block: an allocation costs as much as the product of two small matrices.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from pathlib import Path
 import numba
 import numpy as np
 from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 # No fastmath: non-finite intermediate values must be seen, not assumed away.
 _jit = numba.njit(cache=True, nogil=True)
@@ -89,18 +92,18 @@ def positive_definite(matrix, rows):
     n = rows.shape[0]
     if n == 0:
         return True
-    part = np.empty((n, n))
+    block = np.empty((3, n, n))
+    part = block[0]
     for i in range(n):
         for j in range(n):
             part[i, j] = matrix[rows[i], rows[j]]
-    return np.isfinite(spd_inverse(part, np.empty((n, n)), np.empty((n, n))))
+    return np.isfinite(spd_inverse(part, block[1], block[2]))
 
 
 @_inline
-def structural_inverse(paths, total):
+def structural_inverse(paths, total, work):
     """total <- (I - paths)^-1 by Gauss-Jordan with partial pivoting; False if singular."""
     n = paths.shape[0]
-    work = np.empty((n, n))
     for i in range(n):
         for j in range(n):
             work[i, j] = -paths[i, j]
@@ -141,19 +144,24 @@ def level_moments(theta, a0, ai, p0, pi, k0, ki, n_observed, total, psi, sigma, 
     by the caller from ``total`` and ``coefs``.
     """
     n = a0.shape[0]
-    a = a0.copy()
+    block = np.empty((2, n, n))
+    a = block[0]
+    for i in range(n):
+        for j in range(n):
+            a[i, j] = a0[i, j]
+            psi[i, j] = p0[i, j]
+        for j in range(k0.shape[1]):
+            coefs[i, j] = k0[i, j]
     for e in range(ai.shape[0]):
         a[ai[e, 0], ai[e, 1]] = theta[ai[e, 2]]
-    psi[:] = p0
     for e in range(pi.shape[0]):
         psi[pi[e, 0], pi[e, 1]] = theta[pi[e, 2]]
         psi[pi[e, 1], pi[e, 0]] = theta[pi[e, 2]]
-    coefs[:] = k0
     for e in range(ki.shape[0]):
         coefs[ki[e, 0], ki[e, 1]] = theta[ki[e, 2]]
-    if not structural_inverse(a, total):
+    if not structural_inverse(a, total, block[1]):
         return False
-    row = np.empty(n)
+    row = a[0]  # paths are not needed any more
     for i in range(n_observed):
         for j in range(n):
             s = 0.0
@@ -272,13 +280,22 @@ def log_likelihood(
     width = kb + kw - 1  # covariates of the between level: 1, x_between, xbar_within
     value = constant
 
-    w_total = np.empty((nw, nw))
-    w_psi = np.empty((nw, nw))
-    w_sigma = np.empty((p, p))
+    groups = sizes.shape[0]
+    r = intercept_mean.shape[0]
+    w_block, b_block = np.empty((2, nw, nw)), np.empty((2, nb, nb))
+    w_total, w_psi = w_block[0], w_block[1]
+    b_total, b_psi = b_block[0], b_block[1]
+    p_block = np.empty((5, p, p))
+    w_sigma, inverse_w, residual, left, d_sigma_w = (
+        p_block[0], p_block[1], p_block[2], p_block[3], p_block[4],
+    )  # fmt: skip
+    q_block = np.zeros((8 + groups, q, q))
+    b_sigma, scratch, v, sum_inverse, spread, d_sigma_b, expected, left_b = (
+        q_block[0], q_block[1], q_block[2], q_block[3],
+        q_block[4], q_block[5], q_block[6], q_block[7],
+    )  # fmt: skip
+    inverses = q_block[8:]
     w_coefs = np.empty((nw, kw))
-    b_total = np.empty((nb, nb))
-    b_psi = np.empty((nb, nb))
-    b_sigma = np.empty((q, q))
     b_coefs = np.empty((nb, kb))
     if not level_moments(theta, wa0, wai, wp0, wpi, wk0, wki, p, w_total, w_psi, w_sigma, w_coefs):
         return -np.inf, grad
@@ -289,14 +306,17 @@ def log_likelihood(
         return -np.inf, grad
 
     # Reduced forms: B (p, kw) within; Pi (q, width) of the cluster means on all covariates.
-    reduced_w = np.empty((p, kw))
+    k_block = np.zeros((2, p, kw))
+    reduced_w, d_reduced_w = k_block[0], k_block[1]
     for i in range(p):
         for j in range(kw):
             s = 0.0
             for m in range(nw):
                 s += w_total[i, m] * w_coefs[m, j]
             reduced_w[i, j] = s
-    reduced = np.zeros((q, width))
+    c_block = np.zeros((3, q, width))
+    reduced, d_reduced = c_block[0], c_block[1]
+    cross_residual = c_block[2]  # sum_j e_j c_j'
     for i in range(q):
         for j in range(kb):
             s = 0.0
@@ -314,17 +334,13 @@ def log_likelihood(
             s += reduced[i, j] * shift[q + j]
         reduced[i, 0] += s
 
-    scratch = np.empty((q, q))
-    d_sigma_w = np.zeros((p, p))
-    d_reduced_w = np.zeros((p, kw))
+    d_sigma_w[:] = 0.0
 
     # Members about their cluster's mean.
     if p > 0:
-        inverse_w = np.empty((p, p))
         logdet = spd_inverse(w_sigma, inverse_w, scratch)
         if not np.isfinite(logdet):
             return -np.inf, grad
-        residual = np.empty((p, p))
         half = np.empty((p, kw - 1))  # S_yx - B S_xx
         for i in range(p):
             for j in range(kw - 1):
@@ -339,7 +355,6 @@ def log_likelihood(
                     s -= half[i, m] * reduced_w[j, m + 1] + reduced_w[i, m + 1] * scatter[p + m, j]
                 residual[i, j] = s
         trace = 0.0
-        left = np.empty((p, p))
         for i in range(p):
             for j in range(p):
                 s = 0.0
@@ -361,12 +376,8 @@ def log_likelihood(
                 d_reduced_w[i, j + 1] = s
 
     # Clusters, by size.
-    groups = sizes.shape[0]
-    r = intercept_mean.shape[0]
-    inverses = np.empty((groups, q, q))
-    cross_residual = np.empty((q, width))  # sum_j e_j c_j'
-    v = np.empty((q, q))
-    design = np.zeros((q, r))  # H
+    h_block = np.zeros((3, q, r))
+    design, product, d_design = h_block[0], h_block[1], h_block[2]  # design: H
     for a in range(r):
         for b in range(intercept_side.shape[1]):
             if intercept_side[a, b] == 1:
@@ -375,9 +386,9 @@ def log_likelihood(
             elif intercept_side[a, b] == 0:
                 for i in range(p):
                     design[nz + i, a] += w_total[i, intercept_row[a, b]]
-    precision = np.zeros((r, r))
+    r_block = np.empty((2, r, r))
+    precision = r_block[0]
     weighted = np.zeros(r)
-    sum_inverse = np.zeros((q, q))
     sum_residual = np.zeros(q)  # sum_j V_j^-1 e_j
     for g in range(groups):
         for i in range(q):
@@ -401,8 +412,7 @@ def log_likelihood(
                     sum_residual[i] += inverse[i, j] * s
 
     # First S H, then H Cov(a): written out, sums over four indices would cost the fourth power of q.
-    product = np.empty((q, r))
-    spread = np.zeros((q, q))  # H Cov(a) H'
+    # ``spread`` becomes H Cov(a) H'.
     if r > 0:
         for b in range(r):
             for i in range(q):
@@ -421,7 +431,7 @@ def log_likelihood(
             for i in range(q):
                 s += design[i, a] * sum_residual[i]
             weighted[a] = s
-        logdet = spd_inverse(precision, covariance, np.empty((r, r)))
+        logdet = spd_inverse(precision, covariance, r_block[1])
         if not np.isfinite(logdet):
             return -np.inf, grad
         value += 0.5 * (r * LOG_2PI - logdet)
@@ -454,11 +464,6 @@ def log_likelihood(
                     s += product[i, b] * design[j, b]
                 spread[i, j] = s
 
-    d_sigma_b = np.zeros((q, q))
-    d_reduced = np.zeros((q, width))
-    d_design = np.zeros((q, r))
-    expected = np.empty((q, q))
-    left_b = np.empty((q, q))
     for g in range(groups):
         inverse = inverses[g]
         for i in range(q):
@@ -543,6 +548,26 @@ def log_likelihood(
     return value, grad
 
 
+@intrinsic
+def _pointer(typing, address):
+    """An address as a pointer."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(address), generate
+
+
+@numba.njit(inline="always")
+def matrix(vector, start, rows, columns):
+    """A part of an argument as a matrix, which must not live longer than the argument.
+
+    Slicing and reshaping would count references, which takes longer than most of what follows.
+    """
+    address = vector.ctypes.data + start * vector.itemsize
+    return numba.carray(_pointer(address), (rows, columns), vector.dtype)
+
+
 @_jit
 def packed_log_likelihood(theta, data, integers, reals, estimate, covariance):
     """`log_likelihood` with its arguments packed as `bmsem.likelihood.inputs.pack` does it.
@@ -560,30 +585,30 @@ def packed_log_likelihood(theta, data, integers, reals, estimate, covariance):
         at_next = at + integers[8 + i] * (1 if i % 4 == 3 else 3)
         ends[i] = at_next
         at = at_next
-    wai = integers[16 : ends[0]].reshape(integers[8], 3)
-    wpi = integers[ends[0] : ends[1]].reshape(integers[9], 3)
-    wki = integers[ends[1] : ends[2]].reshape(integers[10], 3)
+    wai = matrix(integers, 16, integers[8], 3)
+    wpi = matrix(integers, ends[0], integers[9], 3)
+    wki = matrix(integers, ends[1], integers[10], 3)
     w_check = integers[ends[2] : ends[3]]
-    bai = integers[ends[3] : ends[4]].reshape(integers[12], 3)
-    bpi = integers[ends[4] : ends[5]].reshape(integers[13], 3)
-    bki = integers[ends[5] : ends[6]].reshape(integers[14], 3)
+    bai = matrix(integers, ends[3], integers[12], 3)
+    bpi = matrix(integers, ends[4], integers[13], 3)
+    bki = matrix(integers, ends[5], integers[14], 3)
     b_check = integers[ends[6] : ends[7]]
     a = ends[7]
-    side = integers[a : a + r * width].reshape(r, width)
-    row = integers[a + r * width : a + 2 * r * width].reshape(r, width)
+    side = matrix(integers, a, r, width)
+    row = matrix(integers, a + r * width, r, width)
 
     a = 0
-    wa0 = reals[a : a + nw * nw].reshape(nw, nw)
+    wa0 = matrix(reals, a, nw, nw)
     a += nw * nw
-    wp0 = reals[a : a + nw * nw].reshape(nw, nw)
+    wp0 = matrix(reals, a, nw, nw)
     a += nw * nw
-    wk0 = reals[a : a + nw * kw].reshape(nw, kw)
+    wk0 = matrix(reals, a, nw, kw)
     a += nw * kw
-    ba0 = reals[a : a + nb * nb].reshape(nb, nb)
+    ba0 = matrix(reals, a, nb, nb)
     a += nb * nb
-    bp0 = reals[a : a + nb * nb].reshape(nb, nb)
+    bp0 = matrix(reals, a, nb, nb)
     a += nb * nb
-    bk0 = reals[a : a + nb * kb].reshape(nb, kb)
+    bk0 = matrix(reals, a, nb, kb)
 
     groups = int(data[0])
     freedom = data[1]
@@ -594,7 +619,7 @@ def packed_log_likelihood(theta, data, integers, reals, estimate, covariance):
     precision = data[a : a + r]
     a += r
     d = p + kw - 1
-    scatter = data[a : a + d * d].reshape(d, d)
+    scatter = matrix(data, a, d, d)
     a += d * d
     sizes = data[a : a + groups]
     a += groups

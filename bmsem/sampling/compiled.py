@@ -90,9 +90,15 @@ def _compile(graph: Graph) -> CompiledPyMCModel:
         pieces[value] = joined[start : start + count].reshape((count,) if value.ndim else ())
         start += count
     logp = rewrite_graph(model.logp(), include=["canonicalize", "stabilize"])
-    gradient = pt.concatenate([g.ravel() for g in pt.grad(logp, values)])
     (natural,) = model.replace_rvs_by_values([model["parameters"]])
-    logp, gradient, natural = clone_replace([logp, gradient, natural], pieces)
+    if graph.scales:
+        pieces, stretching = _rescaled(graph, pieces)
+        logp, natural = clone_replace([logp, natural], pieces)
+        logp = logp + stretching
+        gradient = pt.grad(logp, joined)
+    else:
+        gradient = pt.concatenate([g.ravel() for g in pt.grad(logp, values)])
+        logp, gradient, natural = clone_replace([logp, gradient, natural], pieces)
     with model:
         logp_function = compile_pytensor((joined,), (logp, gradient), mode="NUMBA")
         expand_function = compile_pytensor((joined,), (natural,), mode="NUMBA")
@@ -113,6 +119,21 @@ def _compile(graph: Graph) -> CompiledPyMCModel:
         expand_func=expand_function,
         reparameterized_names=[],
     )
+
+
+def _rescaled(graph: Graph, pieces: dict[Any, Any]) -> tuple[dict[Any, Any], Any]:
+    """The pieces with paths in the coordinates of `bmsem.graph.coordinates`, and their log Jacobian."""
+    model, found = graph.model, dict(pieces)
+    values = {name: model.rvs_to_values[model[name]] for name in graph.scales}
+    scales = model.replace_rvs_by_values(list(graph.scales.values()))
+    assert graph.coordinates is not None
+    # A scale depends on paths that come before; so many rounds, and all are what they should be.
+    for _ in range(graph.coordinates.depth):
+        now = clone_replace(scales, found)
+        for value, scale in zip(values.values(), now, strict=True):
+            found[value] = pieces[value] * (scale if value.ndim else scale[0])
+    now = clone_replace(scales, found)
+    return found, sum(pt.sum(pt.log(scale)) for scale in now)
 
 
 def _c_log_density(function: Any, n: int) -> Any:

@@ -136,10 +136,13 @@ def sample(
         _require_finite(graph, bound, table)
     if graph.variables:
         if start_from is None:
-            start = initial_point(graph, bound, table)
+            start = initial_point(graph, bound, table, rescaled=sampler == "nutpie")
             starts = None
         else:
-            starts = [point_at(graph, bound, values) for values in start_from]
+            starts = [
+                point_at(graph, bound, values, rescaled=sampler == "nutpie")
+                for values in start_from
+            ]
             start = _constant(starts[0])
         run = _nutpie if sampler == "nutpie" else _pymc
         natural, statistics, seconds, complete = run(
@@ -409,4 +412,5 @@ def shape_key(graph: Graph, table: PriorTable) -> object | None:
         graph.plan.needed,
         tuple(graph.inputs.order),
         tuple((b.pairs, b.flat, b.wishart) for b in table.blocks),
+        graph.coordinates and (graph.coordinates.paths, graph.coordinates.variables),
     )

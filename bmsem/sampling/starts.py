@@ -123,12 +123,13 @@ def _require_positive_definite(bound: BoundModel, values: Array) -> None:
 
 
 def initial_point(
-    graph: Graph, bound: BoundModel, table: PriorTable
+    graph: Graph, bound: BoundModel, table: PriorTable, rescaled: bool = False
 ) -> Callable[[int | None], Array]:
     """A function from a seed to an overdispersed starting point of one chain.
 
     The point is in the sampler's unconstrained space: the starting values plus normal noise of
-    about the size of a posterior standard deviation in a small sample.
+    about the size of a posterior standard deviation in a small sample. ``rescaled``: in the
+    coordinates of `bmsem.graph.coordinates`.
     """
     values = starting_values(bound, table)
     centres, widths = [], []
@@ -146,6 +147,9 @@ def initial_point(
         transformed |= variable.scale.startswith("bartlett")
         widths.append(np.full(len(starts), 0.3) if transformed else _jitter(variable, bound))
     centre, width = np.concatenate(centres), np.concatenate(widths)
+    if rescaled:
+        scales = _scales(graph, values)
+        centre, width = centre / scales, width / scales
 
     def draw(seed: int | None = None) -> Array:
         random = np.random.default_rng(seed)
@@ -154,7 +158,20 @@ def initial_point(
     return draw
 
 
-def point_at(graph: Graph, bound: BoundModel, values: Array) -> Array:
+def _scales(graph: Graph, values: Array) -> Array:
+    """What each element of the unconstrained point is divided by in the rescaled coordinates."""
+    found: dict[int, Any] = {}
+    if graph.coordinates is not None:
+        found = graph.coordinates.scales(lambda i: float(values[i]), graph.coordinates.numbers)
+    return np.concatenate(
+        [
+            [found.get(i, 1.0) if v.name in graph.scales else 1.0 for i in v.indices]
+            for v in graph.variables
+        ]
+    )
+
+
+def point_at(graph: Graph, bound: BoundModel, values: Array, rescaled: bool = False) -> Array:
     """The sampler's unconstrained point of parameters (P,) in natural units.
 
     Sampled quantities of clusters and people follow the parameters.
@@ -170,7 +187,8 @@ def point_at(graph: Graph, bound: BoundModel, values: Array) -> Array:
             parts.append(
                 _forward(graph.model, graph.model[v.name], _natural(v, values[:count], bound))
             )
-    return np.concatenate(parts)
+    point = np.concatenate(parts)
+    return point / _scales(graph, values[:count]) if rescaled else point
 
 
 def _natural(variable: GraphVariable, values: Array, bound: BoundModel) -> Array:
@@ -266,6 +284,8 @@ def _forward(model: pm.Model, rv: Any, value: Array) -> Array:
                 return np.log(value).reshape(-1)
             case "LogOddsTransform":
                 return np.log(value / (1.0 - value)).reshape(-1)
+            case "ShortTail":
+                return transform.unconstrained(value.reshape(-1))
     shaped = value.reshape(()) if rv.ndim == 0 else value.reshape(-1)
     return np.asarray(transform.forward(shaped, *rv.owner.inputs).eval(), dtype=float).reshape(-1)
 
