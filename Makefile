@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # The first of these that runs and is 3.12 or later; `make PYTHON=…` names one.
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.14 python3 python)
 
-.PHONY: help env test lint types demo notebooks gallery bench clean
+.PHONY: help env test lint types demo notebooks gallery bench stan clean
 
 help:
 	@echo "make demo    make the environment, fit Table 25.3, print the estimates"
@@ -14,7 +14,9 @@ help:
 	@echo "make env     make the environment in $(VENV) only"
 	@echo "make notebooks  run the notebooks and keep their outputs (ten minutes)"
 	@echo "make gallery    draw the pictures of docs/gallery.md (a minute; needs Graphviz)"
-	@echo "make bench   measure first answer, growth, a million people, peers; keep the results"
+	@echo "make bench   measure first answer, growth, a million people, studies, peers (an hour with"
+	@echo "             every peer, a quarter without: make bench PEERS=no); keep the results"
+	@echo "make stan    an environment for the benchmarks' Stan (Python 3.12 or before, a compiler)"
 	@echo "make lint    style"
 	@echo "make types   types"
 	@echo "make clean   remove the environment and caches"
@@ -60,7 +62,14 @@ gallery: env
 	@$(BIN)/python -m docs.gallery
 
 bench: env
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(if $(filter no,$(PEERS)),--without-peers)
+
+# PyStan does not run on Python 3.13.
+stan:
+	@for python in python3.12 python3.11 python3.10; do \
+		if $$python --version >/dev/null 2>&1; then $$python -m venv --clear .venv-stan && break; fi; \
+	done
+	@.venv-stan/bin/python -m pip install --quiet --disable-pip-version-check pystan
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -11,11 +11,24 @@ import pandas as pd
 import bmsem
 from bmsem import examples
 
-# Proper, vague, and the same for everyone: what is compared is sampling, not prior knowledge.
-PRIORS = {
-    "paths": "Normal(0, 5)", "loadings": "Normal(1, 1)", "intercepts": "Normal(0, 50)",
-    "sds": "HalfNormal(20)", "correlations": "LKJ(2)",
-}  # fmt: skip
+
+@dataclass(frozen=True)
+class Priors:
+    """Standard deviations of the priors, proper and the same for everyone.
+
+    Paths and intercepts are normal about zero, loadings about one, standard deviations half-normal;
+    correlations are LKJ(2). What is compared is sampling, not prior knowledge.
+    """
+
+    path: float = 5.0
+    loading: float = 1.0
+    intercept: float = 50.0
+    sd: float = 20.0
+
+
+VAGUE = Priors()
+# For variables whose standard deviation is about one.
+SCALED = Priors(path=1.0, intercept=5.0, sd=1.0)
 
 
 @dataclass(frozen=True)
@@ -36,10 +49,12 @@ class Case:
     what: str
     text: str
     data: Callable[[], pd.DataFrame]
+    priors: Priors = VAGUE
 
 
-def priors(case: Case) -> dict[str, str]:
-    """`PRIORS` of the groups of parameters that the case has."""
+def bmsem_priors(case: Case) -> dict[str, str]:
+    """The priors of the groups of parameters that the case has, in bmsem's words."""
+    p = case.priors
     rows = bmsem.model(case.text).spec.parameters
     free = [r for r in rows if r.free]
     has = {
@@ -47,7 +62,12 @@ def priors(case: Case) -> dict[str, str]:
         "loadings": any(r.op == "=~" for r in free),
         "correlations": any(r.is_covariance for r in free),
     }
-    return {name: prior for name, prior in PRIORS.items() if has.get(name, True)}
+    words = {
+        "paths": f"Normal(0, {p.path:g})", "loadings": f"Normal(1, {p.loading:g})",
+        "intercepts": f"Normal(0, {p.intercept:g})", "sds": f"HalfNormal({p.sd:g})",
+        "correlations": "LKJ(2)",
+    }  # fmt: skip
+    return {name: prior for name, prior in words.items() if has.get(name, True)}
 
 
 _TRIAL = """
@@ -135,7 +155,8 @@ CASES = {
     case.name: case
     for case in (
         Case("table_25_3", "Table 25.3, 50 x 20, ICC 0.5", _TRIAL, trial),
-        Case("low_icc", "the same model, ICC 0.02", _TRIAL, weak_clusters),
+        Case("low_icc", "the same model, ICC 0.02", _TRIAL, weak_clusters, SCALED),
+        Case("low_icc_vague", "the same, vague priors", _TRIAL, weak_clusters),
         Case("table_25_5", "Table 25.5, slope on a latent cluster mean",
              _TRIAL.replace("  mvpa ~ advant + peers\n", "  s | mvpa ~ advant\n  mvpa ~ peers\n", 1),
              trial),

@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from arviz_stats.base import array_stats
-from numpy.typing import NDArray
 
-from benchmarks.peers.cases import Case, priors
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run took and gave.
-
-    Attributes
-    ----------
-    sampling, total
-        Seconds: of warm-up and draws; with compiling.
-    ess, ess_of
-        Smallest bulk ESS of a structural parameter or variance, and whose.
-    rhat
-        The largest.
-    divergences
-        After warm-up.
-    """
-
-    sampling: float
-    total: float
-    ess: float
-    ess_of: str
-    rhat: float
-    divergences: int
-
-    @property
-    def per_second(self) -> float:
-        """Smallest bulk ESS a second of sampling."""
-        return self.ess / self.sampling
-
-
-def judged(draws: dict[str, Array], sampling: float, total: float, divergences: int) -> Run:
-    """A run from draws (chains, draws) by name, judged by ArviZ's rank-normalised figures."""
-    options = {"chain_axis": 0, "draw_axis": 1}
-    ess = {n: float(array_stats.ess(d, method="bulk", **options)) for n, d in draws.items()}
-    rhat = max(float(array_stats.rhat(d, **options)) for d in draws.values())
-    worst = min(ess, key=lambda n: ess[n])
-    return Run(sampling, total, ess[worst], worst, rhat, divergences)
+from benchmarks.peers.by_hand_jags import jags_run
+from benchmarks.peers.by_hand_stan import PYTHON as STAN_PYTHON
+from benchmarks.peers.by_hand_stan import stan_run
+from benchmarks.peers.cases import Case, bmsem_priors
+from benchmarks.peers.judge import Array, Run, judged
 
 
 def bmsem_run(case: Case, frame: pd.DataFrame, seed: int, draws: int = 1000) -> Run:
@@ -61,7 +26,7 @@ def bmsem_run(case: Case, frame: pd.DataFrame, seed: int, draws: int = 1000) -> 
     begun = time.perf_counter()
     fit = bmsem.model(case.text).fit(
         frame,
-        priors=priors(case),
+        priors=bmsem_priors(case),
         draws=draws,
         tune=1000,
         chains=4,
@@ -79,10 +44,10 @@ def pymc_run(
 ) -> Run:
     import pymc as pm
 
-    from benchmarks.peers.by_hand import written
+    from benchmarks.peers.by_hand_pymc import written
 
     begun = time.perf_counter()
-    model = written(case.name, frame, centred)
+    model = written(case, frame, centred)
     if sampler == "nutpie":
         import nutpie
 
@@ -129,9 +94,53 @@ def _matrices(posterior: Any) -> dict[str, Array]:
     return found
 
 
-PEERS: dict[str, Callable[..., Run]] = {
-    "bmsem": bmsem_run,
-    "PyMC, centred, nutpie": lambda *a, **k: pymc_run(*a, centred=True, sampler="nutpie", **k),
-    "PyMC, non-centred, nutpie": lambda *a, **k: pymc_run(*a, centred=False, sampler="nutpie", **k),
-    "PyMC, centred, PyMC's NUTS": lambda *a, **k: pymc_run(*a, centred=True, sampler="pymc", **k),
+def has_r(package: str) -> bool:
+    """Whether R is there with a package."""
+    if shutil.which("Rscript") is None:
+        return False
+    done = subprocess.run(
+        ["Rscript", "-e", f"library({package})"], capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another way to sample a case.
+
+    Attributes
+    ----------
+    run
+        Called with case, frame and seed.
+    there
+        Whether it is installed.
+    install
+        The command that installs it.
+    """
+
+    run: Callable[..., Run]
+    there: Callable[[], bool] = lambda: True
+    install: str = ""
+
+
+def _stan(centred: bool) -> Peer:
+    run = partial(stan_run, centred=centred)
+    return Peer(run, STAN_PYTHON.exists, "make stan")
+
+
+def _pymc(centred: bool, sampler: str) -> Peer:
+    return Peer(partial(pymc_run, centred=centred, sampler=sampler))
+
+
+PEERS: dict[str, Peer] = {
+    "bmsem": Peer(bmsem_run),
+    "PyMC, centred, nutpie": _pymc(True, "nutpie"),
+    "PyMC, non-centred, nutpie": _pymc(False, "nutpie"),
+    "PyMC, centred, own NUTS": _pymc(True, "pymc"),
+    "PyMC, non-centred, own NUTS": _pymc(False, "pymc"),
+    "Stan, centred": _stan(True),
+    "Stan, non-centred": _stan(False),
+    "JAGS, glm module": Peer(
+        jags_run, partial(has_r, "rjags"), "apt-get install jags r-cran-rjags r-cran-jsonlite"
+    ),
 }

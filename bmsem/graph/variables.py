@@ -138,9 +138,14 @@ def prior_variable(
             # The same density up to a constant.
             options["default_transform"] = pm.distributions.transforms.Interval(low, high)
     positive = high is None and (low == 0.0 or (low is None and _on_logarithms(base)))
-    if sizes is not None and positive:
+    # A flat density over variances has a short tail as it is.
+    if sizes is not None and positive and first.proper:
         power = 1 if first.on == "sd" else 2
-        options["default_transform"] = ShortTail(sizes, power, data.slice(np.log(sizes)))
+        # A transform may only use what the graph of its variable has: the data, if the prior's
+        # arguments are among them.
+        own = isinstance(first.prior, Prior)
+        centre = data.slice(np.log(sizes)) if own else None
+        options["default_transform"] = ShortTail(sizes.reshape(shape), power, centre)
     return pt.atleast_1d(model.register_rv(base, name, **options))
 
 
