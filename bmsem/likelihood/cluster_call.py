@@ -13,7 +13,7 @@ from bmsem.likelihood.disk_cache import forget_outdated
 from bmsem.likelihood.kernel import C_SIGNATURE
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def unpack_cluster_log_likelihood(extended, data, integers, reals, mean, covariance, by_cluster):
     """`cluster_log_likelihood` with its arguments packed by `bmsem.likelihood.cluster_inputs`.
 

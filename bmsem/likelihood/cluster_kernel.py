@@ -51,7 +51,7 @@ from bmsem.likelihood.modulation import (
 # Multiplications and additions may be fused; non-finite values must be seen, not assumed away. Nothing
 # here is kept on disk by itself: a function loaded from there is not inlined where it is called.
 _MATH = {"contract"}
-_jit = numba.njit(nogil=True, fastmath=_MATH)
+_jit = numba.njit(nogil=True, fastmath=_MATH, error_model="numpy")
 
 
 @numba.njit(inline="always")

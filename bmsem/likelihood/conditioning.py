@@ -13,7 +13,7 @@ import numpy as np
 
 from bmsem.likelihood.kernel import spd_inverse
 
-_inline = numba.njit(nogil=True, fastmath={"contract"})
+_inline = numba.njit(nogil=True, fastmath={"contract"}, error_model="numpy")
 
 
 @_inline

@@ -38,9 +38,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# No fastmath: non-finite intermediate values must be seen, not assumed away.
-_jit = numba.njit(cache=True, nogil=True)
-_inline = numba.njit(cache=True, nogil=True, inline="never")
+# Multiplications and additions may be fused; non-finite values must be seen, not assumed away. Divisions
+# by zero give them, as in NumPy, and no exceptions, for which every division would be tested.
+_options = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+_jit = numba.njit(cache=True, **_options)
+_inline = numba.njit(cache=True, inline="never", **_options)
 
 LOG_2PI = math.log(2.0 * math.pi)
 

@@ -20,7 +20,7 @@ import math
 import numba
 import numpy as np
 
-_inline = numba.njit(nogil=True, fastmath={"contract"})
+_inline = numba.njit(nogil=True, fastmath={"contract"}, error_model="numpy")
 
 
 @_inline
