@@ -25,7 +25,7 @@ from benchmarks.report import write
 
 ROUNDS = 3
 # Seconds that one run may take, and after which it is not repeated: its figure is of one run.
-LIMIT, REPEATED = 150.0, 30.0
+LIMIT, REPEATED = 110.0, 20.0
 
 
 def _child(peer: str, case: str, seed: int, queue: Any) -> None:

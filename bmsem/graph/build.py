@@ -186,6 +186,8 @@ class _Theta:
     order: list[int] = field(default_factory=list)
     pieces: list[Any] = field(default_factory=list)
     variables: list[GraphVariable] = field(default_factory=list)
+    # Piece and position of each parameter.
+    _places: dict[int, tuple[int, int]] = field(default_factory=dict)
     # Standard deviations, which turn correlations into covariances.
     _sds: list[Any] = field(default_factory=list)
     _sd_position: dict[tuple[Level, str], int] = field(default_factory=dict)
@@ -197,6 +199,7 @@ class _Theta:
             self._add_sds([(row.level, row.lhs)], pt.constant([float(np.sqrt(row.fixed or 0.0))]))
 
     def _add(self, indices: list[int], values: Any) -> None:
+        self._places |= {index: (len(self.pieces), i) for i, index in enumerate(indices)}
         self.order += indices
         self.pieces.append(values)
 
@@ -317,8 +320,8 @@ class _Theta:
 
     def value(self, index: int) -> Any:
         """The scalar of one parameter."""
-        position = self.order.index(index)
-        return pt.concatenate(self.pieces)[position]
+        piece, position = self._places[index]
+        return self.pieces[piece][position]
 
     def add_determined(self, table: PriorTable) -> None:
         """Parameters that constraints make functions of those that are there already."""

@@ -84,21 +84,20 @@ def _compile(graph: Graph) -> CompiledPyMCModel:
     values = [model.rvs_to_values[rv] for rv in model.free_RVs]
     counts = [len(v.indices) for v in graph.variables]
     n, n_expanded = sum(counts), graph.size
-    joined = pt.TensorType("float64", shape=(n,))("unconstrained")
-    pieces, start = {}, 0
-    for value, count in zip(values, counts, strict=True):
-        pieces[value] = joined[start : start + count].reshape((count,) if value.ndim else ())
-        start += count
     logp = rewrite_graph(model.logp(), include=["canonicalize", "stabilize"])
     (natural,) = model.replace_rvs_by_values([model["parameters"]])
+    seen = values
     if graph.scales:
-        pieces, stretching = _rescaled(graph, pieces)
-        logp, natural = clone_replace([logp, natural], pieces)
+        seen, (logp, natural), stretching = _rescaled(graph, values, [logp, natural])
         logp = logp + stretching
-        gradient = pt.grad(logp, joined)
-    else:
-        gradient = pt.concatenate([g.ravel() for g in pt.grad(logp, values)])
-        logp, gradient, natural = clone_replace([logp, gradient, natural], pieces)
+    gradient = pt.concatenate([g.ravel() for g in pt.grad(logp, seen)])
+    joined = pt.TensorType("float64", shape=(n,))("unconstrained")
+    pieces, start = {}, 0
+    for variable, count in zip(seen, counts, strict=True):
+        piece = joined[start : start + count]
+        pieces[variable] = piece.reshape((count,) if variable.ndim else ())
+        start += count
+    logp, gradient, natural = clone_replace([logp, gradient, natural], pieces)
     with model:
         logp_function = compile_pytensor((joined,), (logp, gradient), mode="NUMBA")
         expand_function = compile_pytensor((joined,), (natural,), mode="NUMBA")
@@ -121,19 +120,26 @@ def _compile(graph: Graph) -> CompiledPyMCModel:
     )
 
 
-def _rescaled(graph: Graph, pieces: dict[Any, Any]) -> tuple[dict[Any, Any], Any]:
-    """The pieces with paths in the coordinates of `bmsem.graph.coordinates`, and their log Jacobian."""
-    model, found = graph.model, dict(pieces)
-    values = {name: model.rvs_to_values[model[name]] for name in graph.scales}
-    scales = model.replace_rvs_by_values(list(graph.scales.values()))
+def _rescaled(
+    graph: Graph, values: list[Any], outputs: list[Any]
+) -> tuple[list[Any], list[Any], Any]:
+    """Variables in the coordinates of `bmsem.graph.coordinates`, the outputs, and the log Jacobian."""
+    model = graph.model
     assert graph.coordinates is not None
-    # A scale depends on paths that come before; so many rounds, and all are what they should be.
+    seen = [v.clone() for v in values]
+    place = {model.rvs_to_values[model[name]]: name for name in graph.scales}
+    scales = model.replace_rvs_by_values(list(graph.scales.values()))
+    found: dict[Any, Any] = dict(zip(values, seen, strict=True))
+    # A scale depends on paths that come before: after so many rounds all are what they should be.
+    now: list[Any] = []
     for _ in range(graph.coordinates.depth):
         now = clone_replace(scales, found)
-        for value, scale in zip(values.values(), now, strict=True):
-            found[value] = pieces[value] * (scale if value.ndim else scale[0])
-    now = clone_replace(scales, found)
-    return found, sum(pt.sum(pt.log(scale)) for scale in now)
+        by_name = dict(zip(graph.scales, now, strict=True))
+        for value, own in zip(values, seen, strict=True):
+            if value in place:
+                scale = by_name[place[value]]
+                found[value] = own * (scale if value.ndim else scale[0])
+    return seen, clone_replace(outputs, found), sum(pt.sum(pt.log(scale)) for scale in now)
 
 
 def _c_log_density(function: Any, n: int) -> Any:
