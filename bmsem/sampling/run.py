@@ -245,10 +245,10 @@ def _nutpie(
             save_warmup=False,
             progress_bar=progress,
             blocking=False,
-            # Sampled intercepts and cluster quantities hang together; a diagonal mass matrix would
-            # need long trajectories (for Table 25.9 four times fewer effective draws).
-            # For as many numbers as people its own cost would be more than it saves.
-            adaptation="low_rank" if graph.plan.needed and not graph.plan.scores else "diag",
+            # Sampled quantities of clusters hang together with intercepts; a diagonal mass matrix
+            # would need long trajectories (for Table 25.9 four times fewer effective draws).
+            # Without them, or with as many numbers as people, its own cost is more than it saves.
+            adaptation="low_rank" if graph.plan.rows and not graph.plan.scores else "diag",
         )
 
     if starts is None:
