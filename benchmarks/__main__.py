@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib import import_module
 
@@ -16,11 +17,13 @@ def main(names: list[str]) -> None:
     for name in names:
         if name not in (*QUICK, *LONG):
             raise SystemExit(f"No benchmark '{name}'. There are: {', '.join((*QUICK, *LONG))}.")
-    for name in names or QUICK:
-        if name == "peers" and without:
-            continue
-        module = f"benchmarks.{name}.compare" if name == "peers" else f"benchmarks.{name}"
-        import_module(module).main()
+    if len(names) != 1:
+        # Each in a process of its own: memory and compiled code are not those of the one before.
+        for name in names or [n for n in QUICK if not (n == "peers" and without)]:
+            subprocess.run([sys.executable, "-m", "benchmarks", name], check=True)
+        return
+    (name,) = names
+    import_module("benchmarks.peers.compare" if name == "peers" else f"benchmarks.{name}").main()
 
 
 if __name__ == "__main__":

@@ -54,48 +54,46 @@ def factor_model(factors: int, indicators: int) -> tuple[Any, pd.DataFrame]:
     return bmsem.model(text), pd.DataFrame({**columns, "g": g})
 
 
+def _measured(axis: list[int], models: list[tuple[Any, Any]]) -> list[dict[str, float]]:
+    return [{"x": x, "us": us} for x, us in zip(axis, microseconds(models), strict=True)]
+
+
 def rows() -> list[dict[str, float]]:
-    found = []
-    for n in (1_000, 10_000, 100_000, 1_000_000):
+    axis, models, seconds = [1_000, 10_000, 100_000, 1_000_000], [], []
+    for n in axis:
         frame = trial(np.full(50, n // 50))
         begun = time.perf_counter()
-        bound = TRIAL.bind(frame)
-        bind = time.perf_counter() - begun
-        found.append({"x": n, "us": microseconds(bound, "weak"), "bind (s)": bind})
-    return found
+        models.append((TRIAL.bind(frame), "weak"))
+        seconds.append(time.perf_counter() - begun)
+    found = _measured(axis, models)
+    return [f | {"bind (s)": s} for f, s in zip(found, seconds, strict=True)]
 
 
 def clusters_balanced() -> list[dict[str, float]]:
-    return [
-        {"x": j, "us": microseconds(TRIAL.bind(trial(np.full(j, 10))), "weak")}
-        for j in (50, 200, 1_000, 10_000)
-    ]
+    axis = [50, 200, 1_000, 10_000]
+    return _measured(axis, [(TRIAL.bind(trial(np.full(j, 10))), "weak") for j in axis])
 
 
 def clusters_unequal() -> list[dict[str, float]]:
     """Every cluster of another size."""
-    return [
-        {"x": j, "us": microseconds(TRIAL.bind(trial(np.arange(2, j + 2))), "weak")}
-        for j in (50, 100, 200, 400, 800, 1_600)
-    ]
+    axis = [50, 100, 200, 400, 800, 1_600]
+    return _measured(axis, [(TRIAL.bind(trial(np.arange(2, j + 2))), "weak") for j in axis])
 
 
 def variables() -> list[dict[str, float]]:
     """One factor a level."""
-    found = []
-    for p in (3, 6, 12, 24, 40):
-        model, frame = factor_model(1, p)
-        found.append({"x": p, "us": microseconds(model.bind(frame, cluster="g"), "weak")})
-    return found
+    axis = [3, 6, 12, 24, 40]
+    return _measured(axis, [_bound(*factor_model(1, p)) for p in axis])
 
 
 def factors() -> list[dict[str, float]]:
     """Three indicators a factor."""
-    found = []
-    for k in (1, 2, 4, 8):
-        model, frame = factor_model(k, 3)
-        found.append({"x": k, "us": microseconds(model.bind(frame, cluster="g"), "weak")})
-    return found
+    axis = [1, 2, 4, 8]
+    return _measured(axis, [_bound(*factor_model(k, 3)) for k in axis])
+
+
+def _bound(model: Any, frame: pd.DataFrame) -> tuple[Any, str]:
+    return model.bind(frame, cluster="g"), "weak"
 
 
 def sampled() -> list[dict[str, float]]:
@@ -103,15 +101,14 @@ def sampled() -> list[dict[str, float]]:
     model = bmsem.model(
         "cluster: school\nlevel: within\n s | mvpa ~ advant\nlevel: between\n mvpa ~ advant"
     )
-    return [
-        {"x": j, "us": microseconds(model.bind(trial(np.full(j, 10))), "weak")}
-        for j in (50, 200, 1_000, 10_000)
-    ]
+    axis = [50, 200, 1_000, 10_000]
+    return _measured(axis, [(model.bind(trial(np.full(j, 10))), "weak") for j in axis])
 
 
 def draws() -> list[dict[str, float]]:
     """Sampling, summary and fit measures by draws in all, and the memory of the process."""
     bound = TRIAL.bind(trial(np.full(50, 20)))
+    TRIAL.fit(bound, draws=10, tune=100, seed=1, progress=False)
     found = []
     for n in (4_000, 20_000, 100_000):
         fit = TRIAL.fit(bound, draws=n // 4, seed=1, progress=False)
