@@ -35,11 +35,13 @@ def _prepared(bound: Any, priors: Any) -> tuple[Any, list[Any]]:
     from bmsem.graph import build_graph
     from bmsem.priors import prior_table
     from bmsem.sampling.compiled import compile_graph
+    from bmsem.sampling.run import shape_key
     from bmsem.sampling.starts import initial_point
 
     table = prior_table(bound, priors)
     graph = build_graph(bound, table)
-    model = compile_graph(graph, None).model
+    # Models of one shape run the same code, on other data.
+    model = compile_graph(graph, shape_key(graph, table)).model
     point = initial_point(graph, bound, table, rescaled=True)(1)
     gradient, value = np.empty_like(point), np.empty(1)
     call = model.compiled_logp_func.ctypes
