@@ -14,28 +14,16 @@ import numpy as np
 import pandas as pd
 
 import bmsem
-from benchmarks.peers.cases import CASES
+from benchmarks.peers.cases import CASES, two_factors
 from benchmarks.report import write
 
-CLUSTERS, PEOPLE = 10_000, 1_000_000
+CLUSTERS = 10_000
 
 
 def data() -> pd.DataFrame:
-    """Sizes from 20 to 180, drawn until they add up to about a million."""
+    """Sizes from 20 to 180, about a million people in all."""
     random = np.random.default_rng(88)
-    sizes = random.integers(20, 181, CLUSTERS)
-    g = np.repeat(np.arange(CLUSTERS), sizes)
-    treat = (np.arange(CLUSTERS) % 2).astype(float)
-    mb = 0.5 * treat + 0.6 * random.normal(size=CLUSTERS)
-    yb = 0.5 * mb + 0.5 * random.normal(size=CLUSTERS)
-    mw = random.normal(size=g.size)
-    yw = 0.5 * mw + 0.8 * random.normal(size=g.size)
-    frame = {"treat": treat[g], "g": g}
-    for name, b, w in (("y", yb, yw), ("m", mb, mw)):
-        for i, loading in enumerate((1.0, 0.9, 0.8), 1):
-            own = 0.2 * random.normal(size=CLUSTERS)[g] + 0.6 * random.normal(size=g.size)
-            frame[f"{name}{i}"] = loading * (b[g] + w) + own
-    return pd.DataFrame(frame)
+    return two_factors(random.integers(20, 181, CLUSTERS), random)
 
 
 def main() -> None:

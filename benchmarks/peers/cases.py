@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import bmsem
 from bmsem import examples
@@ -111,9 +112,13 @@ def weak_clusters() -> pd.DataFrame:
 
 def factors() -> pd.DataFrame:
     """Two factors of three indicators at each level, 100 clusters of 50."""
-    random = np.random.default_rng(8)
-    clusters, size = 100, 50
-    g = np.repeat(np.arange(clusters), size)
+    return two_factors(np.full(100, 50), np.random.default_rng(8))
+
+
+def two_factors(sizes: NDArray[np.int64], random: np.random.Generator) -> pd.DataFrame:
+    """Factors y and m of three indicators at each level, m on a treatment of every second cluster."""
+    clusters = len(sizes)
+    g = np.repeat(np.arange(clusters), sizes)
     treat = (np.arange(clusters) % 2).astype(float)
     mb = 0.5 * treat + 0.6 * random.normal(size=clusters)
     yb = 0.5 * mb + 0.5 * random.normal(size=clusters)

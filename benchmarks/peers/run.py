@@ -79,19 +79,14 @@ def pymc_run(
 
 def _matrices(posterior: Any) -> dict[str, Array]:
     """Standard deviations and correlations of a covariance matrix of slopes."""
-    found = {}
-    for name in ("slopes_stds", "slopes_corr"):
-        if name not in posterior:
-            continue
-        values = np.asarray(posterior[name].values)
-        size = values.shape[-1]
-        for i in range(size):
-            if name == "slopes_stds":
-                found[f"sd {i}"] = values[..., i]
-            for j in range(i):
-                if name == "slopes_corr":
-                    found[f"correlation {i} {j}"] = values[..., i, j]
-    return found
+    if "slopes_stds" not in posterior:
+        return {}
+    sds, correlations = (np.asarray(posterior[f"slopes_{n}"].values) for n in ("stds", "corr"))
+    size = sds.shape[-1]
+    found = {f"sd {i}": sds[..., i] for i in range(size)}
+    return found | {
+        f"correlation {i} {j}": correlations[..., i, j] for i in range(size) for j in range(i)
+    }
 
 
 def has_r(package: str) -> bool:
