@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +65,14 @@ class Model(Tabular):
     indirect: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     outputs: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
-    def bind(self, data: Any = None, *, cluster: str | None = None) -> BoundModel:
+    def bind(
+        self,
+        data: Any = None,
+        *,
+        cluster: str | None = None,
+        missing: str = "likelihood",
+        auxiliary: Sequence[str] = (),
+    ) -> BoundModel:
         """Join the model with data; see `bmsem.data.bind.bind` for what is checked and raised.
 
         Parameters
@@ -74,18 +81,40 @@ class Model(Tabular):
             A data frame, a mapping of columns, or the path of a CSV file.
         cluster
             The column that tells the clusters apart.
+        missing
+            ``"likelihood"`` (all that was observed enters), ``"model"`` (incomplete covariates get a
+            distribution too) or ``"listwise"`` (incomplete rows are dropped).
+        auxiliary
+            Variables that tell about missing values and are not in the model.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> frame = activity.default_data()
+        >>> frame.loc[::10, "mvpa"] = np.nan
+        >>> bound = activity.bind(frame)
+        >>> bound.missing().patterns["people"].tolist()
+        [900, 100]
         """
         if data is None:
             if self.default_data is None:
                 raise DataError("No data were given. Pass a data frame or the path of a CSV file.")
             data = self.default_data()
-        return data if isinstance(data, BoundModel) else bind(self.spec, data, cluster)
+        if isinstance(data, BoundModel):
+            return data
+        if _frames(data):
+            raise ModelError(
+                "A list of imputed data frames is fitted as a whole; bind one of them."
+            )
+        return bind(self.spec, data, cluster, missing=missing, auxiliary=auxiliary)
 
     def priors(
         self,
         data: Any = None,
         *,
         cluster: str | None = None,
+        missing: str = "likelihood",
+        auxiliary: Sequence[str] = (),
         priors: str | Mapping[str, Any] | None = None,
     ) -> PriorTable:
         """The prior of every parameter, as a table, before anything is sampled.
@@ -93,17 +122,22 @@ class Model(Tabular):
         ``priors`` is a preset (``"weak"``, ``"mplus"``, ``"blavaan"``) or a mapping; see
         `bmsem.priors.prior_table`.
         """
-        return prior_table(self.bind(data, cluster=cluster), priors or self.default_priors)
+        return prior_table(
+            self.bind(data, cluster=cluster, missing=missing, auxiliary=auxiliary),
+            priors or self.default_priors,
+        )
 
     def plan(
         self,
         data: Any = None,
         *,
         cluster: str | None = None,
+        missing: str = "likelihood",
+        auxiliary: Sequence[str] = (),
         priors: str | Mapping[str, Any] | None = None,
     ) -> str:
         """What will be sampled, what is integrated out, and what a log-density costs, in words."""
-        bound = self.bind(data, cluster=cluster)
+        bound = self.bind(data, cluster=cluster, missing=missing, auxiliary=auxiliary)
         return plan_text(bound, prior_table(bound, priors or self.default_priors))
 
     def prior_predictive(
@@ -111,6 +145,8 @@ class Model(Tabular):
         data: Any = None,
         *,
         cluster: str | None = None,
+        missing: str = "likelihood",
+        auxiliary: Sequence[str] = (),
         priors: str | Mapping[str, Any] | None = None,
         draws: int = 1000,
         seed: int = 0,
@@ -119,7 +155,7 @@ class Model(Tabular):
 
         Parameters
         ----------
-        data, cluster, priors
+        data, cluster, missing, auxiliary, priors
             As for `fit`. Data are made with the clusters and covariates of these.
         draws
             From the joint prior.
@@ -156,7 +192,7 @@ class Model(Tabular):
             raise ModelError(
                 "Pass the data themselves: new data have their clusters and covariates."
             )
-        bound = self.bind(data, cluster=cluster)
+        bound = self.bind(data, cluster=cluster, missing=missing, auxiliary=auxiliary)
         table = prior_table(bound, priors or self.default_priors)
         table.require_proper("A prior predictive check")
         design = Design.from_data(data, cluster=cluster or self.spec.cluster)
@@ -168,6 +204,8 @@ class Model(Tabular):
         data: Any = None,
         *,
         cluster: str | None = None,
+        missing: str = "likelihood",
+        auxiliary: Sequence[str] = (),
         priors: str | Mapping[str, Any] | None = None,
         sample_intercepts: bool = False,
     ) -> pm.Model:
@@ -185,7 +223,7 @@ class Model(Tabular):
         """
         from bmsem.graph import build_graph
 
-        bound = self.bind(data, cluster=cluster)
+        bound = self.bind(data, cluster=cluster, missing=missing, auxiliary=auxiliary)
         table = prior_table(
             bound, priors or self.default_priors, sample_intercepts=sample_intercepts
         )
@@ -196,6 +234,8 @@ class Model(Tabular):
         data: Any = None,
         *,
         cluster: str | None = None,
+        missing: str = "likelihood",
+        auxiliary: Sequence[str] = (),
         priors: str | Mapping[str, Any] | None = None,
         draws: int = 1000,
         tune: int = 1000,
@@ -213,8 +253,9 @@ class Model(Tabular):
 
         Parameters
         ----------
-        data, cluster
-            As for `bind`.
+        data, cluster, missing, auxiliary
+            As for `bind`. A list of multiply imputed data frames is fitted frame by frame, and the
+            posteriors are pooled as a mixture (`bmsem.pooled.PooledFit`).
         priors
             As for `priors`.
         draws, tune, chains
@@ -243,7 +284,7 @@ class Model(Tabular):
         from bmsem.simulation import whole_seed
 
         seed = None if seed is None else whole_seed(seed)
-        bound = self.bind(data, cluster=cluster)
+        bound = self.bind(data, cluster=cluster, missing=missing, auxiliary=auxiliary)
         chosen = priors or self.default_priors
         table = prior_table(bound, chosen)
         say = progress if callable(progress) else (_print_line if progress else None)
@@ -290,6 +331,7 @@ class Model(Tabular):
             self.indirect,
             samples.sampled,
             scores=samples.scores,
+            filled=samples.filled,
         )
         if until is None:
             return fit
@@ -331,6 +373,13 @@ class Model(Tabular):
         from bmsem.spec.display import spec_grid
 
         return spec_grid(self.spec, f"Model: {self.title}" if self.title else "Model", self.notes)
+
+
+def _frames(data: Any) -> bool:
+    """Whether the data are several data frames."""
+    return isinstance(data, list | tuple) and any(
+        hasattr(d, "columns") or isinstance(d, str | Path) for d in data
+    )
 
 
 def model(text: str | Path | ModelSpec, *, title: str = "", priors: str = "weak") -> Model:

@@ -8,7 +8,7 @@ from bmsem.data import BoundModel
 from bmsem.priors import PriorTable
 from bmsem.spec import Level
 from bmsem.structure import Structure
-from bmsem.structure.sampled import SampledQuantities, sampled_quantities
+from bmsem.structure.sampled import SampledQuantities
 from bmsem.version import __version__
 
 
@@ -29,7 +29,7 @@ def plan_text(bound: BoundModel, table: PriorTable) -> str:
             f"{'s' if len(integrated) > 1 else ''} ({names}); drawn afterwards"
         )
     structure = bound.structure
-    plan = sampled_quantities(structure, bound.spec.within_only)
+    plan = bound.plan
     for reason in plan.reasons:
         lines.append(
             f"                          {bound.clusters:,} numbers, one a cluster: {reason}"

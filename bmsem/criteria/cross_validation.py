@@ -168,7 +168,7 @@ def person_log_likelihood(bound: BoundModel, parameters: Array) -> Array:
     if people is None:
         raise DataError("Leaving out one person needs the rows of the data, and this fit has none.")
     layout = layout_of(bound)
-    structure, shift = bound.structure, bound.pooled.shift
+    structure, shift = bound.structure, bound.shift
     p, q = len(structure.outcomes), structure.between.observed
     k = bound.between_covariates.shape[1]
     y = people.values[:, :p] - shift[q - p : q]

@@ -99,7 +99,7 @@ def conditional_dic(bound: BoundModel, parameters: Array) -> DIC | None:
     only the draws of the parameters add Monte Carlo error. Between-only outcomes z enter through
     p(z | u, theta), factors are integrated out.
     """
-    if bound.members is None or not bound.structure.outcomes:
+    if not bound.structure.outcomes:
         return None
     rows = cluster_rows(bound)
     cost = bound.clusters * bound.structure.between.observed

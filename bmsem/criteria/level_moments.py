@@ -61,8 +61,14 @@ def covariate_moments(bound: BoundModel, level: Level) -> Array:
     """
     if level == "within":
         p = len(bound.structure.outcomes)
-        if bound.members is None:
+        if not bound.spec.multilevel:
             return np.zeros((0, 0))
+        if bound.gaps is not None:
+            # Covariates are complete, whatever is missing of the outcomes.
+            assert bound.people is not None
+            rows = bound.people.values[:, p:]
+            return np.atleast_2d(np.cov(rows.T, ddof=0)) if rows.shape[1] else np.zeros((0, 0))
+        assert bound.members is not None
         flat = bound.members.by_cluster()
         means, sizes = flat.means[:, 0, p:], flat.counts[:, 0]
         off = means - np.average(means, axis=0, weights=sizes)
@@ -76,7 +82,7 @@ def covariate_moments(bound: BoundModel, level: Level) -> Array:
 
 def covariate_means(bound: BoundModel, level: Level) -> Array:
     """Means of a level's covariates; of within-only ones the mean over clusters of their means."""
-    shift = bound.pooled.shift
+    shift = bound.shift
     q, k = bound.structure.between.observed, bound.between_covariates.shape[1]
     return shift[q + 1 + k :] if level == "within" else shift[q + 1 : q + 1 + k]
 
@@ -84,7 +90,7 @@ def covariate_means(bound: BoundModel, level: Level) -> Array:
 def level_moments(bound: BoundModel, level: Level, reduced: ReducedForm) -> LevelMoments:
     """Moments of a level's observed variables at a reduced form: modelled ones, then covariates."""
     structure = bound.structure
-    shift = bound.pooled.shift
+    shift = bound.shift
     x = covariate_moments(bound, level)
     first = len(structure.between_outcomes)
     only = [i for i, n in enumerate(structure.outcomes) if n in bound.spec.within_only]

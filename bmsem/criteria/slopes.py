@@ -1,4 +1,4 @@
-"""Information criteria of models in which cluster quantities were sampled.
+"""Information criteria where quantities were sampled, or values are missing.
 
 The marginal log-likelihood of a cluster integrates over these as well,
 
@@ -20,7 +20,9 @@ from scipy.special import logsumexp
 from bmsem.criteria.deviance import DIC
 from bmsem.data import BoundModel
 from bmsem.errors import NotSupportedError
+from bmsem.likelihood.cells import by_pattern, model_cells, sampled_values
 from bmsem.likelihood.cluster_inputs import cluster_inputs, cluster_log_likelihood_at
+from bmsem.moments import implied_moments
 from bmsem.structure.sampled import SampledQuantities
 
 Array = NDArray[np.float64]
@@ -39,7 +41,7 @@ def marginal_log_likelihood_given(
     """Marginal log-likelihood of each cluster (D, J) at draws (D, P).
 
     ``sampled`` (D, J, m) places the quadrature; without levels ``scores`` (D, N, f) do, a person being
-    the unit.
+    the unit. Missing values are integrated out exactly.
 
     Raises
     ------
@@ -48,6 +50,7 @@ def marginal_log_likelihood_given(
         integral would need too many nodes.
     """
     by_score = bool(plan.scores)
+    _require_nothing_filled(bound, plan, "the marginal DIC, WAIC and LOO")
     if by_score and bound.spec.multilevel:
         raise NotSupportedError(
             "A factor score of each person was sampled: the marginal likelihood of a cluster, and with "
@@ -112,34 +115,83 @@ def conditional_dic_given(
 ) -> DIC | None:
     """Conditional DIC given cluster effects and slopes; ``None`` where it is not defined.
 
-    Between-only outcomes would enter through p(z | u, s, theta), which is not defined where products
-    make the between level non-linear; with a product within clusters it is open which factor scores
-    belong to what is conditioned on.
+    Between-only outcomes enter through p(z | u, theta), of what is observed of them. With varying slopes
+    or products that would be p(z | u, s, theta), which is not defined where products make the between
+    level non-linear; with a product within clusters it is open which factor scores belong to what is
+    conditioned on.
     """
     structure = bound.structure
     nz, q = len(structure.between_outcomes), plan.size
-    if nz or plan.by_person or not bound.spec.multilevel:
+    if (nz and plan.needed) or plan.by_person or not bound.spec.multilevel:
         return None
+    _require_nothing_filled(bound, plan, "the conditional DIC")
     inputs = cluster_inputs(bound)
-    hidden = [r for r in range(q) if r not in plan.rows]
+    known = [*range(nz), *plan.rows]
+    hidden = [r for r in range(q) if r not in known]
     values = np.zeros((bound.clusters, q))
     deviance = 0.0
     for theta, c in zip(parameters, sampled, strict=True):
-        _, _, mean, _, by_cluster = cluster_log_likelihood_at(theta, c, inputs)
-        deviance += by_cluster[:, 1].sum() / len(parameters)
+        _, _, mean, covariance, by_cluster = cluster_log_likelihood_at(theta, c, inputs)
+        own = by_cluster[:, 1].sum() + _between_deviance(bound, theta, mean, covariance)
+        deviance += own / len(parameters)
         values[:, hidden] += mean / len(parameters)
         values[:, list(plan.rows)] += c / len(parameters)
-    at_mean = deviance_at(bound, parameters.mean(axis=0), values)
+    centre = parameters.mean(axis=0)
+    at_mean = deviance_at(bound, centre, values)
+    if nz:
+        at_mean += _between_deviance(bound, centre, values[:, hidden], None)
     return DIC("conditional", 2.0 * deviance - at_mean, deviance - at_mean, deviance, at_mean)
 
 
+def _require_nothing_filled(bound: BoundModel, plan: SampledQuantities, what: str) -> None:
+    filled = sampled_values(bound, plan)
+    if filled:
+        names = bound.structure.outcomes or bound.structure.between_outcomes
+        raise NotSupportedError(
+            f"Missing values of {', '.join(names[i] for i in filled)}, which a varying slope or a "
+            f"product multiplies, were sampled: {what} would need an integral over all of a cluster's "
+            f"at once."
+        )
+
+
+def _between_deviance(
+    bound: BoundModel, theta: Array, effects: Array, covariance: Array | None
+) -> float:
+    """E[-2 log p(z | u, theta)] over u with means (J, p) and covariances (J, p, p), of observed z."""
+    structure = bound.structure
+    nz = len(structure.between_outcomes)
+    if not nz:
+        return 0.0
+    implied = implied_moments(structure.between, theta)
+    x = np.hstack([np.ones((bound.clusters, 1)), bound.between_covariates])
+    centre = x @ implied.observed_coefficients.T
+    sigma = implied.observed_covariance
+    inner = np.linalg.pinv(sigma[nz:, nz:], rcond=1e-10, hermitian=True)
+    slopes = sigma[:nz, nz:] @ inner
+    rest = sigma[:nz, :nz] - slopes @ sigma[nz:, :nz]
+    error = bound.between_outcomes - centre[:, :nz] - (effects - centre[:, nz:]) @ slopes.T
+    value = 0.0
+    for members, seen in by_pattern(~np.isnan(bound.between_outcomes)):
+        if not seen.any():
+            continue
+        own = rest[np.ix_(seen, seen)]
+        precision = np.linalg.inv(own)
+        constant = seen.sum() * np.log(2 * np.pi) + np.linalg.slogdet(own)[1]
+        value += len(members) * constant
+        off = error[members][:, seen]
+        value += float(np.einsum("ja,ab,jb->", off, precision, off))
+        if covariance is not None:
+            spread = slopes[seen] @ covariance[members].sum(axis=0) @ slopes[seen].T
+            value += float(np.trace(precision @ spread))
+    return float(value)
+
+
 def deviance_at(bound: BoundModel, theta: Array, values: Array) -> float:
-    """-2 log p(y | u, s, theta) at the between variables' ``values`` (J, q)."""
-    structure, members = bound.structure, bound.members
-    assert members is not None
-    flat = members.by_cluster()
-    products, sizes = flat.cross_products()[:, 0], flat.counts[:, 0]
+    """-2 log p(y | u, s, theta) at the between variables' ``values`` (J, q), of what is observed."""
+    structure = bound.structure
+    cells = model_cells(bound, bound.plan)
     p, nz = len(structure.outcomes), len(structure.between_outcomes)
+    numbers = cells.numbers(np.zeros(p), 0)
     paths, psi, coefficients = structure.within.matrices(theta)
     n = len(paths)
     total_deviance = 0.0
@@ -164,8 +216,12 @@ def deviance_at(bound: BoundModel, theta: Array, values: Array) -> float:
                 source[1 + slope.source] = 1.0
                 source[0] = -values[j, nz + slope.source]
             residual -= values[j, slope.row] * np.outer(total[:p, slope.target], source)
-        scatter = residual @ products[j] @ residual.T
-        _, logdet = np.linalg.slogdet(sigma)
-        trace = float(np.trace(np.linalg.solve(sigma, scatter)))
-        total_deviance += sizes[j] * (p * np.log(2 * np.pi) + logdet) + trace
+        for c in range(cells.start[j], cells.start[j + 1]):
+            seen = cells.seen[cells.group[c]]
+            products = np.outer(numbers[c], numbers[c]) if numbers.ndim == 2 else numbers[c]
+            scatter = (residual @ products @ residual.T)[np.ix_(seen, seen)]
+            own = sigma[np.ix_(seen, seen)]
+            _, logdet = np.linalg.slogdet(own)
+            trace = float(np.trace(np.linalg.solve(own, scatter)))
+            total_deviance += cells.sizes[c] * (seen.sum() * np.log(2 * np.pi) + logdet) + trace
     return float(total_deviance)

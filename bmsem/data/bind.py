@@ -1,9 +1,10 @@
-"""Spec and data together: the bound model."""
+"""Joining a model with data."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,139 +12,38 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bmsem.data import checks
+from bmsem.data.bound import BoundModel, People, assemble
+from bmsem.data.gaps import (
+    complete_rows,
+    missing_warnings,
+    people_with_outcomes,
+    require_known_multipliers,
+    with_covariates_modelled,
+)
 from bmsem.data.predictors import slope_notes
 from bmsem.data.read import numeric_columns, read_data
-from bmsem.data.scales import Scales, data_scales
-from bmsem.data.statistics import (
-    ClusterStatistics,
-    PooledStatistics,
-    cluster_statistics,
-    pooled_statistics,
-)
+from bmsem.data.statistics import cluster_statistics, moments_of, observed_moments
 from bmsem.data.transform import apply_transforms
 from bmsem.errors import DataError, DataWarning, ModelError, did_you_mean
 from bmsem.expressions import Binary, Expression, Name
-from bmsem.spec import Level, ModelSpec, Transform, complete
-from bmsem.structure import Structure, build_structure
+from bmsem.spec import Level, ModelSpec, Transform, complete, with_auxiliary
+from bmsem.structure import build_structure
 from bmsem.structure.sampled import sampled_quantities
-from bmsem.tables import Grid, Row, Tabular
 
 Array = NDArray[np.float64]
 
-
-@dataclass(frozen=True, eq=False)
-class People:
-    """The rows of the members' variables: needed for scores of people, not for the likelihood.
-
-    Attributes
-    ----------
-    values : (N, d)
-        (y, x_within), in the order of `ClusterStatistics`.
-    clusters : (N,)
-        Codes 0 .. J-1.
-    index
-        The rows' labels in the data frame.
-    """
-
-    values: Array
-    clusters: NDArray[np.intp]
-    index: pd.Index
+MISSING = ("likelihood", "model", "listwise")
+"""What may be done about missing values; see `bind`."""
 
 
-@dataclass(frozen=True, eq=False)
-class BoundModel(Tabular):
-    """A model with its data, reduced to what the likelihood needs.
-
-    Attributes
-    ----------
-    spec
-        The model, with the roles that the data decided.
-    structure
-        The model as matrices.
-    members
-        Statistics of the individuals' variables by cluster; ``None`` without clusters.
-    between_outcomes, between_covariates : (J, ·)
-        z and x_between of each cluster (of each row, without clusters).
-    pooled
-        The statistics pooled over clusters of one size.
-    scales
-        Means and standard deviations by level.
-    cluster_ids
-        The clusters' own names, in order of first appearance.
-    cluster_sizes : (J,)
-    rows
-        N.
-    notes
-        What was inferred or looked odd.
-    people
-        The rows themselves; ``None`` without levels, where z and x_between are the rows, and where
-        only statistics are known.
-    """
-
-    spec: ModelSpec
-    structure: Structure
-    members: ClusterStatistics | None
-    between_outcomes: Array
-    between_covariates: Array
-    pooled: PooledStatistics
-    scales: Scales
-    cluster_ids: pd.Index
-    cluster_sizes: NDArray[np.int64]
-    rows: int
-    notes: tuple[str, ...] = ()
-    people: People | None = None
-
-    @property
-    def clusters(self) -> int:
-        """J; the number of rows in a model without clusters."""
-        return len(self.cluster_ids)
-
-    @property
-    def size(self) -> str:
-        """How many rows, clusters and members, in words."""
-        if not self.spec.multilevel:
-            return f"{self.rows:,} rows, no clusters"
-        low, high = self.cluster_sizes.min(), self.cluster_sizes.max()
-        if low == high:
-            return f"{self.rows:,} rows in {self.clusters:,} clusters of {low}"
-        return (
-            f"{self.rows:,} rows in {self.clusters:,} clusters of {low} to {high}, mean "
-            f"{self.cluster_sizes.mean():.1f} ({len(self.pooled.sizes)} distinct sizes)"
-        )
-
-    def _parts(self) -> list[tuple[str, str]]:
-        structure = self.structure
-        found = (
-            ("within and between", structure.outcomes),
-            ("conditioned on, within", structure.within_covariates),
-            (
-                "between outcomes" if self.spec.multilevel else "modelled",
-                structure.between_outcomes,
-            ),
-            ("conditioned on", structure.between_covariates),
-        )
-        return [(title, ", ".join(names)) for title, names in found if names]
-
-    def __str__(self) -> str:
-        lines = ["BoundModel", f"  {self.size}"]
-        lines += [f"  {title + ':':<24}{names}" for title, names in self._parts()]
-        lines.append(f"  {len(self.structure.parameters)} free parameters")
-        lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join(lines)
-
-    __repr__ = __str__
-
-    def grid(self) -> Grid:
-        """Sizes and roles as text cells."""
-        rows = [
-            ("data", self.size),
-            *self._parts(),
-            ("free parameters", str(len(self.structure.parameters))),
-        ]
-        return Grid(("", ""), tuple(map(Row, rows)), "Model with data", (), self.notes, (0, 1))
-
-
-def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
+def bind(
+    spec: ModelSpec,
+    data: Any,
+    cluster: str | None = None,
+    *,
+    missing: str = "likelihood",
+    auxiliary: Sequence[str] = (),
+) -> BoundModel:
     """Join a model with data.
 
     Parameters
@@ -151,27 +51,37 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
     spec
         The model.
     data
-        A data frame, a mapping of columns, or the path of a CSV file.
+        A data frame, a mapping of columns, or the path of a CSV file. NaN, None and pandas' NA are
+        missing.
     cluster
         Name of the column that tells the clusters apart; any hashable values in any order. The
         default is the cluster variable that the spec names.
+    missing
+        ``"likelihood"``: everything that was observed enters the likelihood, at whatever pattern;
+        covariates that are conditioned on must be complete. ``"model"``: incomplete covariates become
+        variables with a distribution too. ``"listwise"``: rows with a missing value are dropped.
+    auxiliary
+        Variables that are not in the model, but tell something about what is missing in it.
 
     Raises
     ------
     DataError
-        If a variable is unknown, not numeric, missing or infinite, does not vary, varies inside a
-        cluster although it belongs to the between level, or is collinear with others.
+        If a variable is unknown, not numeric, infinite, missing everywhere, does not vary, varies inside
+        a cluster although it belongs to the between level, or is collinear with others; if a covariate
+        that is conditioned on has missing values.
     ModelError
         If the model has levels and there are no clusters, or the other way round.
 
     Warns
     -----
     DataWarning
-        If there are fewer clusters than between-level variables need, or a variable has next to no
-        variance at a level.
+        If there are fewer clusters than between-level variables need, a variable has next to no
+        variance at a level, or variables are hardly ever observed together.
     """
+    if missing not in MISSING:
+        raise ModelError(f"Unknown missing={missing!r}. Use {', '.join(map(repr, MISSING))}.")
     frame = read_data(data)
-    spec = observed_products(spec)
+    spec = observed_products(with_auxiliary(spec, auxiliary))
     cluster = cluster or spec.cluster
     _check_levels(spec, cluster)
     if cluster is not None and cluster not in frame.columns:
@@ -183,44 +93,72 @@ def bind(spec: ModelSpec, data: Any, cluster: str | None = None) -> BoundModel:
     if cluster is not None and cluster in spec.observed:
         raise ModelError(f"'{cluster}' names the clusters; it cannot also be in the model.")
     places = dict(spec.statements.places) if spec.statements is not None else {}
-    columns = numeric_columns(frame, spec.observed, places)
+    columns = numeric_columns(frame, spec.observed, places, missing=True)
+    checks.constant(columns)
+    notes: list[str] = []
+    if missing == "listwise":
+        kept, said = complete_rows(columns, frame, cluster if spec.multilevel else None)
+        frame, columns = frame[kept], {n: v[kept] for n, v in columns.items()}
+        notes += said
+        checks.constant(columns)
     if spec.multilevel and cluster is not None:
         codes, ids = _clusters(frame, cluster)
-        checks.constant(columns)
         _check_products(spec, columns, codes, len(ids))
-        spec, notes = _infer_roles(spec, columns, codes, ids, frame.index)
+        spec, inferred = _infer_roles(spec, columns, codes, ids, frame.index)
+        notes = [*inferred, *notes]
         if len(ids) == len(frame) and (spec.split or spec.within_only):
             raise DataError(
                 f"Every cluster of '{cluster}' has a single member: within and between differences "
                 f"cannot be told apart. Check the cluster variable, or fit a model without levels."
             )
+        for name in spec.between_only:
+            # What one member lacks, the others of the cluster tell.
+            columns[name] = columns[name][checks.first_rows(columns[name], codes, len(ids))][codes]
     else:
-        checks.constant(columns)
         codes, ids = np.arange(len(frame)), frame.index
-        notes = list(spec.notes)
+        notes = [*spec.notes, *notes]
     structure = build_structure(spec)
-    sampled_quantities(structure, spec.within_only)  # raises for products that cannot be
+    kept, said = people_with_outcomes(spec, structure, columns)
+    if said:
+        notes += said
+        frame, columns = frame[kept], {n: v[kept] for n, v in columns.items()}
+        again, left = pd.factorize(codes[kept])
+        if len(left) < len(ids) and spec.multilevel:
+            gone = len(ids) - len(left)
+            notes.append(f"missing values: {gone} cluster(s) have nobody left and are dropped.")
+        codes, ids = again, ids[left]
+    spec, said = with_covariates_modelled(spec, structure, columns, missing == "model")
+    notes += said
+    structure = build_structure(spec)
+    plan = sampled_quantities(structure, spec.within_only)  # raises for products that cannot be
     n_clusters = len(ids)
-    first = np.full(n_clusters, len(frame), dtype=np.intp)
-    np.minimum.at(first, codes, np.arange(len(frame)))
 
     def stack(names: tuple[str, ...], rows: Any = slice(None)) -> Array:
         if not names:
             return np.empty((n_clusters if isinstance(rows, np.ndarray) else len(frame), 0))
         return np.column_stack([columns[name][rows] for name in names])
 
-    members, people = None, None
-    if spec.multilevel:
-        values = stack((*structure.outcomes, *structure.within_covariates))
-        members = cluster_statistics(values, codes, n_clusters)
-        people = People(values, codes, frame.index)
+    first = np.full(n_clusters, len(frame), dtype=np.intp)
+    np.minimum.at(first, codes, np.arange(len(frame)))
     z = stack(structure.between_outcomes, first)
     x = stack(structure.between_covariates, first)
-    found = checks.levels(structure, members, z, x, multilevel=spec.multilevel)
+    require_known_multipliers(structure, plan, z)
+    members, people, moments = None, None, None
+    values = stack((*structure.outcomes, *structure.within_covariates))
+    if spec.multilevel:
+        people = People(values, codes, frame.index)
+        if np.isnan(values).any():
+            moments = observed_moments(values, codes, n_clusters)
+        else:
+            members = cluster_statistics(values, codes, n_clusters)
+            moments = moments_of(members)
+    found = checks.levels(structure, values, codes, moments, z, x)
+    notes += slope_notes(spec, structure)
+    bound = assemble(spec, members, z, x, ids, len(frame), tuple(notes), people)
+    found += missing_warnings(bound.missing()) if bound.gaps is not None else []
     for message in found:
         warnings.warn(message, DataWarning, stacklevel=2)
-    said = (*notes, *slope_notes(spec, structure), *found)
-    return assemble(spec, members, z, x, ids, len(frame), said, people)
+    return replace(bound, notes=(*bound.notes, *found))
 
 
 def observed_products(spec: ModelSpec) -> ModelSpec:
@@ -261,35 +199,6 @@ def observed_products(spec: ModelSpec) -> ModelSpec:
     return replace(found, notes=(*found.notes, *notes))
 
 
-def assemble(
-    spec: ModelSpec,
-    members: ClusterStatistics | None,
-    between_outcomes: Array,
-    between_covariates: Array,
-    cluster_ids: pd.Index,
-    rows: int,
-    notes: tuple[str, ...] = (),
-    people: People | None = None,
-) -> BoundModel:
-    """A bound model from its statistics, for instance from a saved fit."""
-    structure = build_structure(spec)
-    sizes = np.ones(len(cluster_ids)) if members is None else members.cluster_sizes
-    return BoundModel(
-        spec,
-        structure,
-        members,
-        between_outcomes,
-        between_covariates,
-        pooled_statistics(members, between_outcomes, between_covariates, len(structure.outcomes)),
-        data_scales(spec, structure, members, between_outcomes, between_covariates),
-        cluster_ids,
-        sizes.astype(np.int64),
-        rows,
-        notes,
-        people,
-    )
-
-
 def _check_levels(spec: ModelSpec, cluster: str | None) -> None:
     if spec.multilevel and cluster is None:
         raise ModelError(
@@ -306,9 +215,14 @@ def _check_levels(spec: ModelSpec, cluster: str | None) -> None:
 
 def _clusters(frame: pd.DataFrame, cluster: str) -> tuple[NDArray[np.intp], pd.Index]:
     ids = frame[cluster]
-    absent = int(ids.isna().sum())
-    if absent:
-        raise DataError(f"The cluster variable '{cluster}' is missing in {absent} row(s).")
+    absent = ids.isna().to_numpy()
+    if absent.any():
+        first = frame.index[int(np.flatnonzero(absent)[0])]
+        raise DataError(
+            f"The cluster variable '{cluster}' is missing in {int(absent.sum())} row(s), the first of "
+            f"which is row {first}: nobody knows whose members these are. Fill it in, or drop these "
+            f"rows (data.dropna(subset=[{cluster!r}]))."
+        )
     codes, uniques = pd.factorize(ids)
     if len(uniques) < 2:
         raise DataError(
@@ -345,8 +259,10 @@ def _infer_roles(
     to_between = [
         name
         for name in spec.split
-        if name not in {r.lhs for r in spec.at("within", "~")}
-        and not _predicts(spec, name)
+        if (
+            name in spec.auxiliary
+            or (name not in {r.lhs for r in spec.at("within", "~")} and not _predicts(spec, name))
+        )
         and checks.varies_within(columns[name], codes, len(ids)) is None
     ]
     if not (to_split or to_between) or statements is None:
@@ -386,5 +302,7 @@ def _check_products(
 def _predicts(spec: ModelSpec, name: str) -> bool:
     """Whether a variable is used at the within level, where it would need to vary."""
     return any(
-        name in (r.lhs, r.rhs) and not r.is_variance and r.op != "~1" for r in spec.at("within")
+        name in (r.lhs, r.rhs) and not r.is_variance and r.op != "~1"
+        for r in spec.at("within")
+        if r.lhs not in spec.auxiliary
     )

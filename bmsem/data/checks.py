@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bmsem.data.statistics import ClusterStatistics
+from bmsem.data.statistics import ObservedMoments
 from bmsem.errors import DataError
 from bmsem.structure import Structure
 
@@ -18,19 +18,27 @@ _COLLINEAR = 1e-9
 
 
 def constant(columns: dict[str, Array]) -> None:
-    """Refuse variables without any variance."""
-    flat = [name for name, values in columns.items() if np.ptp(values) <= _ROUNDING * _size(values)]
+    """Refuse variables without any value, or without any variance."""
+    empty = [name for name, values in columns.items() if np.isnan(values).all()]
+    if empty:
+        raise DataError(
+            f"These variables are missing in every row: {', '.join(empty)}. Leave them out of the "
+            f"model, or check the column and the codes for missing values."
+        )
+    flat = [n for n, v in columns.items() if np.nanmax(v) - np.nanmin(v) <= _ROUNDING * _size(v)]
     if flat:
-        shown = ", ".join(f"{name} (always {columns[name][0]:g})" for name in flat)
+        shown = ", ".join(f"{name} (always {np.nanmax(columns[name]):g})" for name in flat)
         raise DataError(f"These variables do not vary: {shown}. Leave them out of the model.")
 
 
 def varies_within(
     values: Array, codes: NDArray[np.intp], n_clusters: int
 ) -> tuple[int, int, int] | None:
-    """A row that differs from the first row of its cluster, that first row, and the cluster."""
-    first = np.full(n_clusters, len(values), dtype=np.intp)
-    np.minimum.at(first, codes, np.arange(len(values)))
+    """A row that differs from the first row of its cluster, that first row, and the cluster.
+
+    Missing values differ from nothing.
+    """
+    first = first_rows(values, codes, n_clusters)
     differs = np.abs(values - values[first[codes]]) > 1e-9 * _size(values)
     if not differs.any():
         return None
@@ -38,52 +46,76 @@ def varies_within(
     return row, int(first[codes[row]]), int(codes[row])
 
 
+def first_rows(values: Array, codes: NDArray[np.intp], n_clusters: int) -> NDArray[np.intp]:
+    """The first row of each cluster in which the value is not missing; else its first row."""
+    first = np.full(n_clusters, len(values), dtype=np.intp)
+    known = np.flatnonzero(~np.isnan(values))
+    np.minimum.at(first, codes[known], known)
+    rows = np.arange(len(values))
+    any_row = np.full(n_clusters, len(values), dtype=np.intp)
+    np.minimum.at(any_row, codes, rows)
+    return np.where(first < len(values), first, any_row)
+
+
 def levels(
     structure: Structure,
-    members: ClusterStatistics | None,
+    rows: Array,
+    clusters: NDArray[np.intp],
+    moments: ObservedMoments | None,
     z: Array,
     x: Array,
-    *,
-    multilevel: bool,
 ) -> list[str]:
-    """Variance and collinearity at each level; returns warnings, raises `DataError`."""
+    """Variance and collinearity at each level; returns warnings, raises `DataError`.
+
+    Parameters
+    ----------
+    rows : (N, d)
+        (y, x_within) of people, nan where missing.
+    moments
+        Of these by cluster; ``None`` without levels.
+    z, x : (J, ·)
+        Between-only outcomes and covariates.
+    """
     found: list[str] = []
     n_clusters = z.shape[0]
     names_z, names_x = structure.between_outcomes, structure.between_covariates
-    if members is None:
-        _collinear(np.cov(np.hstack([z, x]).T, ddof=0), (*names_z, *names_x), "")
+    if moments is None:
+        _collinear(np.hstack([z, x]), (*names_z, *names_x), "")
         return found
     names = (*structure.outcomes, *structure.within_covariates)
     p = len(structure.outcomes)
-    flat = members.by_cluster()
-    means = flat.means[:, 0]
-    within = flat.scatter[:, 0].sum(axis=0)
-    spread = np.sqrt(np.diag(within) / max(1.0, members.counts.sum() - n_clusters))
-    size = np.abs(means).max(axis=0) + spread
+    means = moments.means
+    spread = np.sqrt(moments.within)
+    size = np.nanmax(np.abs(means), axis=0) + spread
+    freedom = moments.counts.sum(axis=0) - np.count_nonzero(moments.counts, axis=0)
     for i, name in enumerate(names):
+        if freedom[i] < 1:
+            raise DataError(
+                f"'{name}' is observed of no two members of one cluster, so nothing can be learned "
+                f"about its differences inside clusters."
+            )
         if spread[i] <= _ROUNDING * size[i]:
             raise DataError(
                 f"'{name}' has no variance inside clusters, so it has no within part. Declare it "
                 f"between-only ('between: {name}'), and use it at the between level only."
             )
-    freedom = int(members.counts.sum()) - n_clusters
-    if freedom < p:
+    if freedom.min() < p:
         raise DataError(
-            f"There are {freedom} differences between members of one cluster for {p} variables: too "
-            f"few people in clusters of two or more to learn their covariances inside clusters."
+            f"There are {int(freedom.min())} differences between members of one cluster for {p} "
+            f"variables: too few people in clusters of two or more to learn their covariances inside "
+            f"clusters."
         )
-    between = means.std(axis=0)
+    between = np.nanstd(means, axis=0)
     for i, name in enumerate(names[:p]):
         if between[i] <= 1e-6 * spread[i]:
             found.append(
                 f"'{name}' has the same mean in every cluster (is it centred at the cluster "
                 f"means?): its between part has no variance. Declare it within-only if it has none."
             )
-    _collinear(within[:p, :p], names[:p], " inside clusters")
-    if len(names) > p:
-        _collinear(within[p:, p:], names[p:], " inside clusters")
-    if x.shape[1]:
-        _collinear(np.atleast_2d(np.cov(x.T, ddof=0)), names_x, " between clusters")
+    inside = rows - means[clusters]
+    _collinear(inside[:, :p], names[:p], " inside clusters")
+    _collinear(inside[:, p:], names[p:], " inside clusters")
+    _collinear(x, names_x, " between clusters")
     variables = z.shape[1] + p + x.shape[1]
     if n_clusters <= variables:
         found.append(
@@ -92,18 +124,18 @@ def levels(
             f"answer; improper ones may leave no proper posterior."
         )
     elif n_clusters > 1 and z.shape[1]:
-        _collinear(
-            np.cov(np.hstack([z, means[:, :p]]).T, ddof=0),
-            (*names_z, *names[:p]),
-            " between clusters",
-        )
+        _collinear(np.hstack([z, means[:, :p]]), (*names_z, *names[:p]), " between clusters")
     return found
 
 
-def _collinear(covariance: Array, names: tuple[str, ...], where: str) -> None:
-    """Refuse a variable that is a linear function of others."""
-    covariance = np.atleast_2d(covariance)
-    if covariance.shape[0] < 2:
+def _collinear(rows: Array, names: tuple[str, ...], where: str) -> None:
+    """Refuse a variable that is a linear function of others, as complete rows show it."""
+    whole = ~np.isnan(rows).any(axis=1)
+    if rows.shape[1] < 2 or (not whole.all() and whole.sum() <= rows.shape[1]):
+        return
+    rows = rows[whole]
+    covariance = np.cov(rows.T, ddof=0)
+    if not np.diag(covariance).all():
         return
     sd = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(sd, sd)
@@ -118,4 +150,4 @@ def _collinear(covariance: Array, names: tuple[str, ...], where: str) -> None:
 
 
 def _size(values: Array) -> float:
-    return float(np.max(np.abs(values), initial=0.0)) or 1.0
+    return float(np.nanmax(np.abs(values), initial=0.0)) or 1.0

@@ -80,9 +80,15 @@ def _read_file(path: Path, names: Sequence[str] | None) -> pd.DataFrame:
 
 
 def numeric_columns(
-    frame: pd.DataFrame, names: Iterable[str], places: dict[str, Any] | None = None
+    frame: pd.DataFrame,
+    names: Iterable[str],
+    places: dict[str, Any] | None = None,
+    *,
+    missing: bool = False,
 ) -> dict[str, NDArray[np.float64]]:
     """Columns as floats, refusing what is not a finite number.
+
+    ``missing`` allows missing values (NaN, None, pandas' NA), which come back as nan.
 
     Raises
     ------
@@ -92,7 +98,7 @@ def numeric_columns(
     """
     columns: dict[str, NDArray[np.float64]] = {}
     faults: list[str] = []
-    missing: list[str] = []
+    incomplete: list[str] = []
     for name in names:
         if name not in frame.columns:
             place = (places or {}).get(name)
@@ -122,7 +128,7 @@ def numeric_columns(
             row = int(np.flatnonzero(words)[0])
             faults.append(
                 f"'{name}' is not numeric: {series.iloc[row]!r} in row {_label(frame, row)} "
-                f"({int(words.sum())} such values). Code it as numbers, for instance 0 and 1."
+                f"({int(words.sum())} such values). {_advice(series[words])}"
             )
             continue
         infinite = np.isinf(values)
@@ -133,19 +139,28 @@ def numeric_columns(
                 f"{_label(frame, row)}."
             )
             continue
-        if absent.any():
-            missing.append(f"{name} ({int(absent.sum())})")
+        if absent.any() and not missing:
+            incomplete.append(f"{name} ({int(absent.sum())})")
             continue
         columns[name] = values
-    if missing:
+    if incomplete:
         faults.append(
-            "Missing values are not supported yet. Missing values by variable: "
-            f"{', '.join(missing)}. Drop those rows first (data.dropna(subset=[…])) and say so "
-            "when you report, or impute."
+            f"Missing values by variable: {', '.join(incomplete)}. This needs complete data: drop those "
+            f"rows first (data.dropna(subset=[…])) and say so when you report."
         )
     if faults:
         raise DataError("\n".join(faults))
     return columns
+
+
+def _advice(words: pd.Series) -> str:
+    signs = sorted({str(w).strip() for w in words})
+    if len(signs) <= 3 and all(not any(c.isalnum() for c in w) or w.upper() == "NA" for w in signs):
+        shown = ", ".join(repr(w) for w in signs)
+        return (
+            f"If {shown} stands for missing, replace it: data.replace({signs[0]!r}, float('nan'))."
+        )
+    return "Code it as numbers, for instance 0 and 1."
 
 
 def _label(frame: pd.DataFrame, row: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bmsem.data.statistics import ClusterStatistics
+from bmsem.data.statistics import ObservedMoments
 from bmsem.spec import Level, ModelSpec
 from bmsem.structure import Structure
 
@@ -35,7 +35,7 @@ class Scales:
 
 
 def data_scales(
-    spec: ModelSpec, structure: Structure, members: ClusterStatistics | None, z: Array, x: Array
+    spec: ModelSpec, structure: Structure, moments: ObservedMoments | None, z: Array, x: Array
 ) -> Scales:
     """Scales from the statistics of the bound data.
 
@@ -52,20 +52,20 @@ def data_scales(
         (structure.between_covariates, x),
     ):
         for i, name in enumerate(names):
-            sd[top, name] = float(values[:, i].std(ddof=1))
-            mean[top, name] = float(values[:, i].mean())
-    if members is not None:
-        flat = members.by_cluster()
-        means = flat.means[:, 0]
-        n = flat.cluster_sizes
-        within = np.diagonal(flat.scatter[:, 0].sum(axis=0)) / (n.sum() - len(n))
-        observed = means.var(axis=0, ddof=1)
-        between = np.maximum(observed - within * np.mean(1.0 / n), 0.01 * (within + observed))
+            known = values[~np.isnan(values[:, i]), i]
+            sd[top, name] = float(known.std(ddof=1))
+            mean[top, name] = float(known.mean())
+    if moments is not None:
+        means, within, n = moments.means, moments.within, moments.counts
+        observed = np.nanvar(means, axis=0, ddof=1)
+        share = np.array([np.mean(1.0 / c[c > 0]) for c in n.T])
+        between = np.maximum(observed - within * share, 0.01 * (within + observed))
+        total = np.nansum(n * means, axis=0) / n.sum(axis=0)
         for i, name in enumerate((*structure.outcomes, *structure.within_covariates)):
             sd["within", name] = float(np.sqrt(within[i]))
             sd["between", name] = float(np.sqrt(between[i]))
             spread["between", name] = float(np.sqrt(within[i] + between[i]))
-            mean["between", name] = float(np.average(means[:, i], weights=n))
+            mean["between", name] = float(total[i])
             mean["within", name] = mean["between", name] if name in spec.within_only else 0.0
     for slope in spec.slopes:
         # A varying slope is a path: half of what would make predictor and outcome equally spread.

@@ -90,6 +90,49 @@ def cluster_statistics(
 
 
 @dataclass(frozen=True)
+class ObservedMoments:
+    """Means by cluster and variances inside clusters, of what is observed of each variable.
+
+    Attributes
+    ----------
+    counts, means : (J, d)
+        How many members of the cluster the variable is observed of, and their mean (nan for none).
+    within : (d,)
+        Pooled variance inside clusters.
+    """
+
+    counts: Array
+    means: Array
+    within: Array
+
+
+def observed_moments(values: Array, clusters: NDArray[np.intp], n_clusters: int) -> ObservedMoments:
+    """Moments of rows ``values`` (N, d) in which nan is missing, a variable at a time."""
+    d = values.shape[1]
+    counts, means, within = np.empty((n_clusters, d)), np.empty((n_clusters, d)), np.empty(d)
+    for a in range(d):
+        there = ~np.isnan(values[:, a])
+        own, codes = values[there, a], clusters[there]
+        counts[:, a] = np.bincount(codes, minlength=n_clusters)
+        middle = own.mean() if own.size else 0.0
+        with np.errstate(invalid="ignore"):
+            sums = np.bincount(codes, own - middle, minlength=n_clusters)
+            means[:, a] = sums / counts[:, a] + middle
+        freedom = own.size - np.count_nonzero(counts[:, a])
+        within[a] = ((own - means[codes, a]) ** 2).sum() / max(1, freedom)
+    return ObservedMoments(counts, means, within)
+
+
+def moments_of(members: ClusterStatistics) -> ObservedMoments:
+    """The same from the statistics of complete data."""
+    flat = members.by_cluster()
+    freedom = max(1.0, flat.cluster_sizes.sum() - len(flat.counts))
+    within = np.diagonal(flat.scatter[:, 0].sum(axis=0)) / freedom
+    counts = np.repeat(flat.counts, flat.means.shape[-1], axis=1)
+    return ObservedMoments(counts, flat.means[:, 0], within)
+
+
+@dataclass(frozen=True)
 class PooledStatistics:
     """What the likelihood of a random-intercept model needs of the data; see its kernel.
 
@@ -174,3 +217,19 @@ def pooled_statistics(
     constant = -0.5 * (freedom * n_outcomes + n_clusters * q) * log_2pi
     constant -= 0.5 * n_outcomes * float(np.log(sizes_by_cluster).sum())
     return PooledStatistics(scatter, freedom, sizes, counts, cross, shift, float(constant))
+
+
+@dataclass(frozen=True)
+class CompleteStatistics:
+    """Sufficient statistics of data without missing values.
+
+    Attributes
+    ----------
+    members
+        By cluster; ``None`` without clusters.
+    pooled
+        Over clusters of one size.
+    """
+
+    members: ClusterStatistics | None
+    pooled: PooledStatistics

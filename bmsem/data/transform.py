@@ -17,6 +17,8 @@ def apply_transforms(
 ) -> pd.DataFrame:
     """The data with transforms carried out in the order in which they were written.
 
+    Means, of clusters or of all, are of what is observed.
+
     Raises
     ------
     DataError
@@ -26,11 +28,13 @@ def apply_transforms(
         return frame
     result = frame.copy(deep=False)
     for transform in transforms:
-        columns = numeric_columns(result, sorted(transform.expression.names()))
+        columns = numeric_columns(result, sorted(transform.expression.names()), missing=True)
         with np.errstate(all="ignore"):
             made = transform.expression.evaluate(columns)
         values = np.broadcast_to(np.asarray(made, dtype=float), (len(result),))
-        bad = ~np.isfinite(values)
+        # What is computed from a missing value is missing.
+        known = ~np.any([np.isnan(c) for c in columns.values()], axis=0) if columns else True
+        bad = ~np.isfinite(values) & known
         if bad.any():
             row = result.index[int(np.flatnonzero(bad)[0])]
             raise DataError(
@@ -43,6 +47,6 @@ def apply_transforms(
             means = pd.Series(values).groupby(result[cluster].to_numpy()).transform("mean")
             values = means.to_numpy() if transform.function == "cluster_mean" else values - means
         elif transform.function == "center_grandmean":
-            values = values - values.mean()
+            values = values - np.nanmean(values)
         result[transform.name] = np.asarray(values)
     return result

@@ -18,11 +18,17 @@ from bmsem.graph.correlations import correlations_from_partials, lkj_shapes
 from bmsem.graph.inverse_wishart import inverse_wishart, scale_factor
 from bmsem.graph.op import cluster_log_likelihood, two_level_log_likelihood
 from bmsem.graph.variables import DataVector, group_name, prior_groups, prior_variable
-from bmsem.likelihood.cluster_inputs import cluster_inputs, sampled_scale, score_scale
+from bmsem.likelihood.cells import model_cells, sampled_values
+from bmsem.likelihood.cluster_inputs import (
+    cluster_inputs,
+    sampled_scale,
+    score_scale,
+    value_scale,
+)
 from bmsem.likelihood.inputs import KernelInputs, kernel_inputs
 from bmsem.priors import ParameterPrior, PriorTable
 from bmsem.spec import Level
-from bmsem.structure.sampled import SampledQuantities, sampled_quantities
+from bmsem.structure.sampled import SampledQuantities
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,9 @@ class Graph:
         The free random variables, in the model's order.
     plan
         Which quantities of clusters and people are sampled; they follow the parameters in
-        ``parameters``, cluster by cluster and then person by person.
+        ``parameters``, cluster by cluster and then person by person, missing values last.
+    by_cell
+        Whether the likelihood is that of `bmsem.likelihood.cluster_kernel`.
     coordinates, scales
         Paths that the sampler sees rescaled, and by what: for each random variable a vector, a
         function of the others.
@@ -77,6 +85,7 @@ class Graph:
     plan: SampledQuantities
     coordinates: PathCoordinates | None = None
     scales: dict[str, Any] = field(default_factory=dict)
+    by_cell: bool = False
 
     @property
     def size(self) -> int:
@@ -102,11 +111,11 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
     with pm.Model() as model:
         data = DataVector()
         theta = _parameters(bound, table, model, data)
-        plan = sampled_quantities(bound.structure, bound.spec.within_only)
+        plan = bound.plan
         order = tuple(theta.order)
         names = [bound.structure.parameters[i].name for i in order]
-        if plan.needed:
-            inputs = cluster_inputs(bound, table, order)
+        if bound.by_cell:
+            inputs = cluster_inputs(bound, table, order, joined=True)
             likelihood = cluster_log_likelihood
             names += theta.add_cluster_quantities(plan, data)
         else:
@@ -125,7 +134,7 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
         coordinates = path_coordinates(bound, table)
         scales = theta.scales(coordinates, data) if coordinates is not None else {}
         data.fill()
-    return Graph(model, inputs, tuple(theta.variables), plan, coordinates, scales)
+    return Graph(model, inputs, tuple(theta.variables), plan, coordinates, scales, bound.by_cell)
 
 
 def build_prior_graph(bound: BoundModel, table: PriorTable, forward: bool = False) -> PriorGraph:
@@ -296,6 +305,14 @@ class _Theta:
             variables = [people.variables[r] for r in plan.scores]
             names += [f"{v}[person {i}]" for i in range(bound.rows) for v in variables]
             self._add_standard("person_scores", *score_scale(bound, plan), data)
+        if sampled_values(bound, plan):
+            cells = model_cells(bound, plan)
+            owner = (
+                bound.people.index[cells.people] if bound.people is not None else bound.cluster_ids
+            )
+            outcomes = bound.structure.outcomes or bound.structure.between_outcomes
+            names += [f"{outcomes[o]}[person {owner[r]}]" for r, o in cells.filled]
+            self._add_standard("missing_values", *value_scale(bound, plan), data)
         return names
 
     def _add_standard(self, name: str, centre: Any, spread: Any, data: DataVector) -> None:

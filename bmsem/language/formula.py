@@ -216,13 +216,13 @@ class _Reader:
         self.builder.level(self.level)
 
     def declare(self, word: str, rest: list[Token]) -> None:
-        """``within: x, z``, ``between: w``, ``cluster: school``."""
+        """``within: x, z``, ``between: w``, ``cluster: school``, ``auxiliary: a``."""
         names = [t for t in rest if not t.is_op(",")]
         wrong = next((t for t in names if t.kind != "name"), None)
         if wrong is not None or not names:
             wrong = wrong or rest[0]
             hint = None
-            if operator_of(rest) is not None and word != "cluster":
+            if operator_of(rest) is not None and word in ("within", "between"):
                 hint = f"To open a block write 'level: {word}' on a line of its own."
             raise ModelSyntaxError(
                 f"unexpected '{wrong.value}' in a declaration", wrong.place,
@@ -236,6 +236,10 @@ class _Reader:
                     f"the cluster variable is already '{self.builder.cluster}'", names[0].place
                 )
             self.builder.cluster = names[0].value
+            return
+        if word == "auxiliary":
+            for token in names:
+                self.builder.auxiliary([token.value], token.place)
             return
         if self.needs_levels is None:
             self.needs_levels = (f"'{names[0].value}' is declared {word}-only", names[0].place)

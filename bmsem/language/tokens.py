@@ -11,7 +11,9 @@ from bmsem.errors import ModelSyntaxError, Place
 
 Kind = Literal["name", "number", "string", "op", "newline"]
 
-HEADERS = ("level", "within", "between", "cluster", "define", "priors", "standards")
+HEADERS = (
+    "level", "within", "between", "cluster", "auxiliary", "define", "priors", "standards",
+)  # fmt: skip
 """Words that open a block or a declaration when a colon follows."""
 
 # Those that lavaan has and bmsem has not are tokens too, so that they can be refused with a reason.

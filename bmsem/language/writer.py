@@ -42,6 +42,8 @@ def write_formula(spec: ModelSpec) -> str:
         for word, names in (("within", spec.within_only), ("between", spec.between_only)):
             if names:
                 lines.append(f"{word}: {', '.join(map(_name, names))}")
+    if spec.auxiliary:
+        lines.append(f"auxiliary: {', '.join(map(_name, spec.auxiliary))}")
     if spec.transforms:
         lines.append("define:")
         for transform in spec.transforms:

@@ -1,8 +1,9 @@
-"""Cluster effects, varying slopes and scores of models in which cluster quantities were sampled.
+"""Cluster effects, varying slopes and scores where clusters or people differ in more than their size.
 
-What was integrated out is drawn from its exact conditional distribution given parameters, data and
-sampled quantities: first the cluster effects and slopes, from the posterior that the likelihood kernel
-computes, then the other factors given these, by conditional simulation (see `bmsem.latent.recover`).
+In models in which quantities were sampled, and where values are missing. What was integrated out is
+drawn from its exact conditional distribution given parameters, data and sampled quantities: first the
+cluster effects and slopes, from the posterior that the likelihood kernel computes, then the other factors
+and what is missing given these, by conditional simulation (see `bmsem.latent.recover`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from bmsem.criteria.replicate import root
 from bmsem.data import BoundModel
+from bmsem.likelihood.cells import by_pattern
 from bmsem.likelihood.cluster_inputs import (
     cluster_inputs,
     cluster_log_likelihood_at,
@@ -51,16 +53,16 @@ def between_draws_given(
     parameters: Array,
     sampled: Array,
     random: np.random.Generator,
-    scores: Array | None = None,
+    people: Array | None = None,
 ) -> Array:
     """Draws (D, J, n) of all between variables at ``parameters`` (D, P) and ``sampled`` (D, J, m).
 
-    ``scores`` (D, N, f) are of people cluster after cluster, as they were sampled.
+    ``people`` (D, n) is what was sampled of people. Missing between-only outcomes are drawn too.
     """
     inputs = cluster_inputs(bound)
     structure = bound.structure
-    if scores is None:
-        scores = np.empty((len(parameters), 0, 0))
+    if people is None:
+        people = np.empty((len(parameters), 0))
     nz, q = len(structure.between_outcomes), plan.size
     known = [*range(nz), *plan.rows]
     hidden = [r for r in range(q) if r not in known]
@@ -68,7 +70,7 @@ def between_draws_given(
     means, covariances = np.empty((draws, clusters, h)), np.empty((draws, clusters, h, h))
     for d in range(draws):
         _, _, means[d], covariances[d], _ = cluster_log_likelihood_at(
-            parameters[d], sampled[d], inputs, scores[d]
+            parameters[d], sampled[d], inputs, people[d]
         )
     first = np.empty((draws, clusters, q))
     first[..., :nz] = bound.between_outcomes
@@ -76,17 +78,27 @@ def between_draws_given(
     noise = random.standard_normal((draws, clusters, h, 1))
     first[..., hidden] = means + (root(covariances) @ noise)[..., 0]
     n = len(structure.between.variables)
-    if n == q:
+    if n == q and not np.isnan(bound.between_outcomes).any():
         return first
     total, psi, mean = between_matrices(bound, plan, parameters, sampled)
     spread = total @ root(psi)
     deviation = (spread @ random.standard_normal((draws, clusters, n, 1)))[..., 0]
     covariance = total @ psi @ np.swapaxes(total, -1, -2)
     covariance = np.broadcast_to(covariance, (draws, covariance.shape[1], n, n))
-    inner = np.linalg.pinv(covariance[..., :q, :q], rcond=1e-12, hermitian=True)
-    off = first - mean[..., :q] - deviation[..., :q]
-    rest = covariance[..., q:, :q] @ inner @ off[..., None]
-    return np.concatenate([first, mean[..., q:] + deviation[..., q:] + rest[..., 0]], axis=-1)
+    result = np.concatenate([first, np.empty((draws, clusters, n - q))], axis=-1)
+    for members, seen in by_pattern(~np.isnan(bound.between_outcomes)):
+        there = [r for r in range(q) if r >= nz or seen[r]]
+        asked = [r for r in range(n) if r not in there]
+        if not asked:
+            continue
+        # One matrix for all clusters, or one each.
+        own = covariance[:, members] if covariance.shape[1] > 1 else covariance
+        inner = np.linalg.pinv(own[..., there, :][..., there], rcond=1e-12, hermitian=True)
+        free = mean[:, members] + deviation[:, members]
+        off = first[:, members][..., there] - free[..., there]
+        rest = own[..., asked, :][..., there] @ inner @ off[..., None]
+        result[:, members[:, None], asked] = free[..., asked] + rest[..., 0]
+    return result
 
 
 def people_draws_given(
@@ -103,8 +115,8 @@ def people_draws_given(
 
     Parameters
     ----------
-    values : (N, ·)
-        (y, x) of people.
+    values : (N, ·) or (D, N, ·)
+        (y, x) of people, nan where missing; with a leading axis if missing values were sampled.
     clusters : (N,)
     parameters : (D, P)
     between : (D, J, ·)
@@ -117,19 +129,15 @@ def people_draws_given(
     level = structure.between if single else structure.within
     p = level.observed
     first = 0 if single else len(structure.between_outcomes)
-    known = [*range(p), *plan.scores]
     paths, psi, coefficients = level.matrices(parameters)
     draws, n = psi.shape[0], psi.shape[-1]
     spread_root = root(psi)
-    result = np.empty((draws, len(values), n))
-    x = np.hstack([np.ones((len(values), 1)), values[:, p:]])
-    order = np.argsort(clusters, kind="stable")
-    # One cluster at a time, or so many people as have room if each has a structure of its own.
-    if plan.by_person:
-        portions = np.array_split(order, max(1, draws * len(order) * n * n // 4_000_000))
-    else:
-        portions = np.split(order, np.flatnonzero(np.diff(clusters[order])) + 1)
-    for members in portions:
+    values = values if values.ndim == 3 else values[None]
+    result = np.empty((draws, values.shape[1], n))
+    for members, seen in _portions(bound, plan, values[0, :, :p], clusters, draws * n * n):
+        known = [*np.flatnonzero(seen), *plan.scores]
+        own = values[:, members]
+        x = np.concatenate([np.ones((*own.shape[:-1], 1)), own[..., p:]], axis=-1)
         owner = clusters[members] if plan.by_person else clusters[members[:1]]
         lead = (draws, len(owner), n)
         a = np.broadcast_to(paths[:, None], (*lead, n)).copy()
@@ -143,15 +151,15 @@ def people_draws_given(
             if m.member == "score":
                 number = scores[:, members, m.source]
             elif m.member == "covariate":
-                number = values[members, p + m.source - 1]
+                number = own[..., p + m.source - 1]
             else:
-                number = values[members, m.source]
+                number = own[..., m.source]
                 if m.part >= 0:
                     number = number - between[:, owner, plan.rows[m.part]]
             coefficient = parameters[:, m.parameter, None] if m.parameter >= 0 else m.fixed
             a[..., m.row, m.column] += coefficient * number
         total = np.linalg.inv(np.eye(n) - a)
-        mean = (total @ k @ x[members, :, None])[..., 0]
+        mean = (total @ k @ x[..., None])[..., 0]
         covariance = total @ psi[:, None] @ np.swapaxes(total, -1, -2)
         gain = np.swapaxes(
             np.linalg.solve(covariance[..., known, :][..., known], covariance[..., known, :]),
@@ -159,11 +167,31 @@ def people_draws_given(
         )  # fmt: skip
         noise = random.standard_normal((draws, len(members), n, 1))
         deviation = ((total @ spread_root[:, None]) @ noise)[..., 0]
-        own = np.broadcast_to(values[members, :p], (draws, len(members), p))
+        data = np.broadcast_to(own[..., :p], (draws, len(members), p))
         if not single:
-            own = own - between[:, clusters[members], first : first + p]
+            data = data - between[:, clusters[members], first : first + p]
+        data = data[..., seen]
         if plan.scores:
-            own = np.concatenate([own, scores[:, members]], axis=-1)
-        off = own - (mean + deviation)[..., known]
+            data = np.concatenate([data, scores[:, members]], axis=-1)
+        off = data - (mean + deviation)[..., known]
         result[:, members] = mean + deviation + (gain @ off[..., None])[..., 0]
     return result
+
+
+def _portions(
+    bound: BoundModel,
+    plan: SampledQuantities,
+    outcomes: Array,
+    clusters: NDArray[np.intp],
+    cost: int,
+) -> list[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+    """People with one pattern and structure, as many as have room if each has one of its own."""
+    found = []
+    for people, seen in by_pattern(~np.isnan(outcomes)):
+        order = people[np.argsort(clusters[people], kind="stable")]
+        if plan.by_person or not bound.structure.slopes:
+            pieces = np.array_split(order, max(1, cost * len(order) // 4_000_000))
+        else:
+            pieces = np.split(order, np.flatnonzero(np.diff(clusters[order])) + 1)
+        found += [(piece, seen) for piece in pieces if len(piece)]
+    return found

@@ -17,17 +17,15 @@ from bmsem.likelihood.kernel import C_SIGNATURE
 def unpack_cluster_log_likelihood(extended, data, integers, reals, mean, covariance, by_cluster):
     """`cluster_log_likelihood` with its arguments packed by `bmsem.likelihood.cluster_inputs`.
 
-    ``extended`` is theta followed by the sampled quantities, cluster by cluster, and the scores,
-    person by person; the gradient too.
+    ``extended`` is theta followed by the sampled quantities, cluster by cluster, and those of people;
+    the gradient too.
     """
     (nw, p, kw, nb, q, kb, nz, nk, h, ns, clusters, m, n_data, groups, gb) = (
         integers[0], integers[1], integers[2], integers[3], integers[4], integers[5], integers[6],
         integers[7], integers[8], integers[9], integers[10], integers[11], integers[12],
         integers[13], integers[14],
     )  # fmt: skip
-    w_rows, people, f, cells, own_rows = (
-        integers[26], integers[27], integers[28], integers[29], integers[30],
-    )  # fmt: skip
+    w_rows, of_people, cells, own_rows = integers[26], integers[27], integers[28], integers[29]
     a = 32
     wai = integers[a : a + 3 * integers[16]].reshape(integers[16], 3)
     a += 3 * integers[16]
@@ -68,6 +66,12 @@ def unpack_cluster_log_likelihood(extended, data, integers, reals, mean, covaria
     cell_group = integers[a : a + cells]
     a += cells
     group_cell = integers[a : a + groups]
+    a += groups
+    group_seen = integers[a : a + groups * p].reshape(groups, p)
+    a += groups * p
+    z_seen = integers[a : a + gb * nz].reshape(gb, nz)
+    a += gb * nz
+    member_places = integers[a : a + 2 * of_people].reshape(of_people, 2)
 
     a = 0
     wa0 = reals[a : a + nw * nw].reshape(nw, nw)
@@ -102,23 +106,25 @@ def unpack_cluster_log_likelihood(extended, data, integers, reals, mean, covaria
     products = data[a : a + of_products * d * d].reshape(of_products, d, d)
     a += of_products * d * d
     rows = data[a : a + of_rows * d].reshape(of_rows, d)
-    at_sampled = extended.shape[0] - clusters * m - people * f
-    at_scores = at_sampled + clusters * m
+    a += of_rows * d
+    member_shift = data[a : a + of_people]
+    at_people = extended.shape[0] - of_people
+    at_sampled = at_people - clusters * m
     value, grad, grad_c, grad_f = cluster_log_likelihood(
-        extended[:at_sampled], extended[at_sampled:at_scores].reshape(clusters, m),
-        extended[at_scores:].reshape(people, f),
+        extended[:at_sampled], extended[at_sampled:at_people].reshape(clusters, m),
+        extended[at_people:], member_places, member_shift,
         wa0, wai, wp0, wpi, wk0, wki, w_check, p, w_rows, w_entries, w_values,
         ba0, bai, bp0, bpi, bk0, bki, b_check, q, b_entries, b_values,
         nz, known, hidden, slopes, term,
-        z, xb, data_multipliers, b_group, b_first, b_order,
-        cell_start, cell_size, cell_group, group_cell, products, rows,
+        z, z_seen, xb, data_multipliers, b_group, b_first, b_order,
+        cell_start, cell_size, cell_group, group_cell, group_seen, products, rows,
         shift,
         mean, covariance, by_cluster,
     )  # fmt: skip
     gradient = np.empty(extended.shape[0])
     gradient[:at_sampled] = grad
-    gradient[at_sampled:at_scores] = grad_c.ravel()
-    gradient[at_scores:] = grad_f.ravel()
+    gradient[at_sampled:at_people] = grad_c.ravel()
+    gradient[at_people:] = grad_f
     return value, gradient
 
 

@@ -15,20 +15,24 @@ from bmsem.likelihood.inputs import KernelInputs, unsure_rows
 from bmsem.priors import PriorTable
 from bmsem.spec import Level
 from bmsem.structure import LevelStructure, Structure
-from bmsem.structure.sampled import Modulation, SampledQuantities, sampled_quantities
+from bmsem.structure.sampled import Modulation, SampledQuantities
 
 Array = NDArray[np.float64]
 
 
 def cluster_inputs(
-    bound: BoundModel, table: PriorTable | None = None, order: tuple[int, ...] | None = None
+    bound: BoundModel,
+    table: PriorTable | None = None,
+    order: tuple[int, ...] | None = None,
+    *,
+    joined: bool = False,
 ) -> KernelInputs:
     """Lay a bound model out for `bmsem.likelihood.cluster_kernel`; see `KernelInputs`.
 
     Without a table of priors the parameters are in the order of the parameter vector, and covariance
     matrices are taken to be positive definite, as those of draws are. Nothing but cluster quantities
     is integrated out: intercepts are among the parameters. In a model without levels every person is
-    a cluster without between variables.
+    a cluster without between variables, or all are one if they are ``joined``.
 
     Raises
     ------
@@ -40,13 +44,14 @@ def cluster_inputs(
     position = {index: i for i, index in enumerate(order)}
     structure = bound.structure
     single = not bound.spec.multilevel
-    plan = sampled_quantities(structure, bound.spec.within_only)
+    plan = bound.plan
+    joined = joined and single and not plan.by_person and not plan.scores
     w_mods = [x for x in plan.modulations if x.level != "between"]
     b_mods = [x for x in plan.modulations if x.level == "between"]
     within, columns, p = _within_level(structure, plan, w_mods)
     between = _empty(structure.between) if single else structure.between
     nz, q = 0 if single else len(structure.between_outcomes), plan.size
-    clusters, m, f = bound.clusters, len(plan.rows), len(plan.scores)
+    clusters, m, f = 1 if joined else bound.clusters, len(plan.rows), len(plan.scores)
 
     known = [*range(nz), *plan.rows]
     hidden = [r for r in range(q) if r not in known]
@@ -100,8 +105,10 @@ def cluster_inputs(
         standing[cell] = len(order) + e
     entries(b_entries)
 
-    cells = model_cells(bound, plan)
-    b_group, b_first = _groups(b_mods, multipliers, names, clusters)
+    cells = model_cells(bound, plan, joined=joined)
+    z_seen = ~np.isnan(bound.between_outcomes) if nz else np.ones((clusters, 0), dtype=bool)
+    b_group, b_first = _groups(b_mods, multipliers, names, z_seen)
+    places = member_places(bound, plan, cells)
     header = np.zeros(32, dtype=np.int64)
     header[:15] = [
         len(within.variables), p, len(within.covariates), len(between.variables), q,
@@ -109,13 +116,15 @@ def cluster_inputs(
         len(cells.group_cell), len(b_first),
     ]  # fmt: skip
     header[16 : 16 + len(counts)] = counts
-    header[26:31] = [
-        max([p, *(c + 1 for c in columns)]), bound.rows if f else 0, f, len(cells.sizes),
+    header[26:30] = [
+        max([p, *(c + 1 for c in columns)]), len(places), len(cells.sizes),
         cells.values is not None,
     ]  # fmt: skip
     b_order = np.argsort(b_group, kind="stable")
     tail = [known, hidden, np.array(slopes).reshape(-1), term, b_group, b_first, b_order,
-            cells.start, cells.group, cells.group_cell]  # fmt: skip
+            cells.start, cells.group, cells.group_cell,
+            np.hstack([cells.seen, np.ones((len(cells.seen), f), dtype=bool)]), z_seen[b_first],
+            places]  # fmt: skip
     packed = np.concatenate(
         [header, *integers, *(np.asarray(t, dtype=np.int64).reshape(-1) for t in tail)]
     )
@@ -128,7 +137,7 @@ def cluster_inputs(
     return KernelInputs(
         order,
         (),
-        _data(bound, multipliers, cells, q, f),
+        kernel_data(bound, multipliers, cells, q, f, places),
         packed.astype(np.int64),
         np.concatenate([np.asarray(r, dtype=float).ravel() for r in reals]),
     )
@@ -189,49 +198,84 @@ def observed_number(bound: BoundModel, name: str) -> Array:
 
 
 def _groups(
-    mods: list[Modulation], multipliers: Array, names: list[str], clusters: int
+    mods: list[Modulation], multipliers: Array, names: list[str], z_seen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Clusters with one between structure: group of each, and the first of each group."""
+    """Clusters with one between structure and pattern: group of each, and the first of each group."""
+    clusters = len(z_seen)
     if any(x.sampled >= 0 for x in mods):
         return np.arange(clusters), np.arange(clusters)
     used = sorted({names.index(x.observed) for x in mods})
-    if not used:
+    if not used and z_seen.all():
         return np.zeros(clusters, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    _, first, group = np.unique(
-        multipliers[:, used], axis=0, return_index=True, return_inverse=True
-    )
+    keys = np.hstack([multipliers[:, used], z_seen])
+    _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     return group.reshape(-1), first
 
 
-def _data(bound: BoundModel, multipliers: Array, cells: Cells, q: int, scores: int) -> Array:
-    """z, (1, x_b), multipliers, shift, cell sizes, and cross-products or rows of (1, y, f, x_w).
+def member_places(bound: BoundModel, plan: SampledQuantities, cells: Cells) -> NDArray[np.int64]:
+    """Row and column of v of what is sampled of people: scores, then missing values; (n, 2)."""
+    f = len(plan.scores)
+    people, score = np.divmod(np.arange(bound.rows * f), max(1, f))
+    scores = np.column_stack([people, 1 + cells.outcomes + score])
+    return np.vstack([scores, cells.filled + np.array([0, 1])]).astype(np.int64)
 
-    Outcomes are taken about their means, so that no digits are lost; covariates as they are, because
-    a slope multiplies them.
+
+def outcome_shift(bound: BoundModel) -> Array:
+    """What is subtracted from (z, y), so that no digits are lost to large means: (q,) or (p,).
+
+    A within-only outcome has no between part that could take it up.
+    """
+    structure = bound.structure
+    if not bound.spec.multilevel:
+        return np.zeros(structure.between.observed)
+    nz, p = len(structure.between_outcomes), len(structure.outcomes)
+    assert bound.moments is not None
+    counts, means = bound.moments.counts[:, :p], bound.moments.means[:, :p]
+    shift = np.concatenate(
+        [np.nanmean(bound.between_outcomes, axis=0),
+         np.nansum(counts * means, axis=0) / counts.sum(axis=0)]
+    )  # fmt: skip
+    only = [nz + i for i, n in enumerate(structure.outcomes) if n in bound.spec.within_only]
+    shift[only] = 0.0
+    return shift
+
+
+def kernel_data(
+    bound: BoundModel,
+    multipliers: Array,
+    cells: Cells,
+    q: int,
+    scores: int,
+    places: NDArray[np.int64],
+    y_shift: Array | None = None,
+) -> Array:
+    """z, (1, x_b), multipliers, shift, cell sizes, cross-products or rows of (1, y, f, x_w), and what
+    is subtracted from sampled values of people.
+
+    Outcomes are taken less ``y_shift`` (q,), by default their means; covariates as they are, because a
+    slope multiplies them.
     """
     structure = bound.structure
     shift = np.zeros(q)
+    if y_shift is None:
+        y_shift = outcome_shift(bound)
     if not bound.spec.multilevel:
-        z, xb = np.empty((bound.clusters, 0)), np.ones((bound.clusters, 1))
-        p, y_shift = structure.between.observed, np.zeros(structure.between.observed)
+        clusters = len(cells.start) - 1
+        z, xb = np.empty((clusters, 0)), np.ones((clusters, 1))
     else:
-        p, nz = len(structure.outcomes), len(structure.between_outcomes)
-        shift[:nz] = bound.between_outcomes.mean(axis=0)
-        assert bound.members is not None
-        means = bound.members.by_cluster().means[:, 0, :p]
-        shift[nz : nz + p] = np.average(means, axis=0, weights=bound.members.cluster_sizes)
-        # A within-only outcome has no between part that could take the shift up.
-        only = [nz + i for i, n in enumerate(structure.outcomes) if n in bound.spec.within_only]
-        shift[only] = 0.0
-        y_shift = shift[nz : nz + p]
-        z = bound.between_outcomes - shift[:nz]
+        nz = len(structure.between_outcomes)
+        shift[: len(y_shift)] = y_shift
+        z = np.nan_to_num(bound.between_outcomes - y_shift[:nz])
+        y_shift = y_shift[nz:]
         xb = np.hstack([np.ones((bound.clusters, 1)), bound.between_covariates])
-    parts = (z, xb, multipliers, shift, cells.sizes, cells.numbers(y_shift, scores))
+    by_column = np.concatenate([[0.0], y_shift, np.zeros(scores)])
+    parts = (z, xb, multipliers, shift, cells.sizes, cells.numbers(y_shift, scores),
+             by_column[places[:, 1]])  # fmt: skip
     return np.concatenate([np.asarray(a, dtype=float).ravel() for a in parts])
 
 
 def cluster_log_likelihood_at(
-    theta: Array, sampled: Array, inputs: KernelInputs, scores: Array | None = None
+    theta: Array, sampled: Array, inputs: KernelInputs, people: Array | None = None
 ) -> tuple[float, Array, Array, Array, Array]:
     """Value, gradient by (theta, sampled), and the posterior of what is integrated out.
 
@@ -240,14 +284,15 @@ def cluster_log_likelihood_at(
     theta : (P,)
         In the order ``inputs.order``.
     sampled : (J, m)
-    scores : (N, f)
-        Of people, clusters one after the other (`bmsem.likelihood.cells.Cells.people`).
+    people
+        What is sampled of people: scores, clusters one after the other
+        (`bmsem.likelihood.cells.Cells.people`), then missing values.
 
     Returns
     -------
     value
         Log-likelihood; ``-inf`` where a covariance matrix is not positive definite.
-    gradient : (P + J m + N f,)
+    gradient : (P + J m + n,)
     mean, covariance : (J, h), (J, h, h)
         Of the integrated rows of the between level.
     by_cluster : (J, 2)
@@ -256,7 +301,7 @@ def cluster_log_likelihood_at(
     clusters, h = int(inputs.integers[10]), int(inputs.integers[8])
     mean, covariance = np.zeros((clusters, h)), np.zeros((clusters, h, h))
     by_cluster = np.zeros((clusters, 2))
-    own = np.empty(0) if scores is None else np.asarray(scores, dtype=float).ravel()
+    own = np.empty(0) if people is None else np.asarray(people, dtype=float).ravel()
     extended = np.concatenate([theta, np.asarray(sampled, dtype=float).ravel(), own])
     value, gradient = unpack_cluster_log_likelihood(
         extended, inputs.data, inputs.integers, inputs.reals, mean, covariance, by_cluster
@@ -285,8 +330,9 @@ def sampled_scale(bound: BoundModel, plan: SampledQuantities) -> tuple[Array, Ar
     """
     structure = bound.structure
     nz, p = len(structure.between_outcomes), len(structure.outcomes)
-    assert bound.members is not None
-    means = bound.members.by_cluster().means[:, 0]
+    assert bound.moments is not None
+    means = bound.moments.means
+    means = np.where(np.isnan(means), np.nanmean(means, axis=0), means)
     centre = np.zeros((bound.clusters, len(plan.rows)))
     scale = np.ones(len(plan.rows))
     for i, row in enumerate(plan.rows):
@@ -314,16 +360,33 @@ def score_scale(bound: BoundModel, plan: SampledQuantities) -> tuple[Array, Arra
     values = cells.values[:, : len(outcomes)]
     if not single:
         owner = np.repeat(np.arange(bound.clusters), np.diff(cells.start))
-        assert bound.members is not None
-        values = values - bound.members.by_cluster().means[owner, 0, : len(outcomes)]
+        assert bound.moments is not None
+        values = values - bound.moments.means[owner, : len(outcomes)]
     else:
-        values = values - values.mean(axis=0)
+        values = values - np.nanmean(values, axis=0)
     centre, spread = np.zeros((len(values), len(plan.scores))), np.ones(len(plan.scores))
     for i, factor in enumerate(plan.scores):
         for indicator in range(len(outcomes)):
             loading = level.paths[indicator, factor]
             if loading:
-                centre[:, i] = 0.7 * values[:, indicator] / loading
-                spread[i] = 0.5 * values[:, indicator].std() / abs(loading)
+                centre[:, i] = 0.7 * np.nan_to_num(values[:, indicator]) / loading
+                spread[i] = 0.5 * np.nanstd(values[:, indicator]) / abs(loading)
                 break
     return centre, spread
+
+
+def value_scale(bound: BoundModel, plan: SampledQuantities) -> tuple[Array, Array]:
+    """Where the data put missing values that are sampled, and how far they spread: (n,) each.
+
+    Near the mean of the cluster, as far from it as others are.
+    """
+    cells = model_cells(bound, plan)
+    rows, outcomes = cells.filled.T
+    if not bound.spec.multilevel:
+        known = bound.between_outcomes
+        return np.nanmean(known, axis=0)[outcomes], np.nanstd(known, axis=0)[outcomes]
+    assert bound.moments is not None and bound.people is not None
+    means = bound.moments.means
+    means = np.where(np.isnan(means), np.nanmean(means, axis=0), means)
+    owner = bound.people.clusters[cells.people[rows]]
+    return means[owner, outcomes], np.sqrt(bound.moments.within[outcomes])

@@ -2,9 +2,9 @@
 
 Some quantities of a cluster are sampled (C_j: latent means of slope predictors, slopes on factors,
 factors that are multiplied with others), and some of a person (f_ij: within-level factors that are
-multiplied with others); given them everything else is linear Gaussian and integrated out. With k_j =
-(z_j, C_j) known, b_j the other cluster effects and varying slopes, x_j and x_ij covariates, and f_ij
-among the outcomes y_ij,
+multiplied with others, and missing values that a varying slope multiplies); given them everything
+else is linear Gaussian and integrated out. With k_j = (z_j, C_j) known, b_j the other cluster effects and
+varying slopes, x_j and x_ij covariates, and f_ij among the outcomes y_ij,
 
     (k_j, b_j) ~ N(Pi_j x_j, Sigma_Bj)                        between structure, a RAM
     e_ij = y_ij - u_j - Pi_ij x_ij - sum_r s_rj src_rij l_rij  ~ N(0, Sigma_ij)
@@ -22,6 +22,11 @@ g = sum_i Z' Sigma_ij^-1 r,
 with X = T (I + G T)^-1 the posterior covariance of b_j, X g its posterior mean less m_j (Lindley & Smith
 1972, JRSS B 34, 1-41). The gradient takes expectations of the derivative of the joint density over b_j
 (Fisher's identity; Louis 1982, JRSS B 44, 226-233).
+
+Missing values are integrated out by leaving them out: what is missing of z_j is not among the known
+rows, and Sigma_ij^-1 stands for the inverse over the observed outcomes of the person, with zeros
+elsewhere (Little & Rubin 2002, Statistical analysis with missing data, section 11.2). Whatever stands
+for a missing y_ij in v is multiplied by these zeros. A pattern of missing values is one more thing that cells differ in.
 
 Entries of A_B or A_W may be multiplied by a number of the cluster or the person, observed or sampled: a
 coefficient of a product of two variables, or a slope on a factor (`bmsem.likelihood.modulation`).
@@ -81,13 +86,38 @@ def times_products(products, people, cell, rows, out, k):
 
 
 @_jit
+def observed_inverse(sigma, seen, inverse):
+    """The inverse over the observed rows, with zeros elsewhere; returns its log-determinant, or nan."""
+    p = sigma.shape[0]
+    n = 0
+    at = np.empty(p, dtype=np.int64)
+    for i in range(p):
+        if seen[i]:
+            at[n] = i
+            n += 1
+    block = np.empty((3, n, n))
+    part, found = block[0], block[1]
+    for i in range(n):
+        for j in range(n):
+            part[i, j] = sigma[at[i], at[j]]
+    logdet = spd_inverse(part, found, block[2])
+    for i in range(p):
+        for j in range(p):
+            inverse[i, j] = 0.0
+    for i in range(n):
+        for j in range(n):
+            inverse[at[i], at[j]] = found[i, j]
+    return logdet
+
+
+@_jit
 def cluster_log_likelihood(
-    theta, sampled, scores,
+    theta, sampled, members, member_places, member_shift,
     wa0, wai, wp0, wpi, wk0, wki, w_check, p, w_rows, w_entries, w_values,
     ba0, bai, bp0, bpi, bk0, bki, b_check, q, b_entries, b_values,
     nz, known, hidden, slopes, term,
-    z, xb, data_multipliers, b_group, b_first, b_order,
-    cell_start, cell_size, cell_group, group_cell, products, rows,
+    z, z_seen, xb, data_multipliers, b_group, b_first, b_order,
+    cell_start, cell_size, cell_group, group_cell, group_seen, products, rows,
     shift,
     posterior_mean, posterior_covariance, by_cluster,
 ):  # fmt: skip
@@ -96,9 +126,11 @@ def cluster_log_likelihood(
     Parameters
     ----------
     theta : (P,)
-    sampled, scores : (J, m), (N, f)
-        Quantities of clusters, in the units of the data, and of people; the latter are the last f of
-        the p outcomes.
+    sampled : (J, m)
+        Quantities of clusters, in the units of the data.
+    members, member_places, member_shift : (n,), (n, 2), (n,)
+        Quantities of people: where they stand in ``rows`` (row and column), and what is subtracted from
+        them there. Scores of factors are the last of the p outcomes.
     wa0 .. b_values
         Structure of the levels as in `bmsem.likelihood.kernel`, with the indices of modulated
         between entries in ``bai`` counted from P on. ``b_entries`` (e, 5): row, column, coefficient
@@ -115,17 +147,17 @@ def cluster_log_likelihood(
     term : (q,)
         How a row enters people's residuals: 0 .. p-1 the cluster part of that outcome, p + s slope
         s, -1 not.
-    z, xb : (J, nz), (J, k_b)
-        Between-only outcomes, (1, x_j).
+    z, z_seen, xb : (J, nz), (groups of clusters, nz), (J, k_b)
+        Between-only outcomes, which of them are observed, (1, x_j).
     data_multipliers : (J, ·)
         Observed multipliers; sampled ones follow them.
     b_group, b_first, b_order
-        Groups of clusters with the same between structure, one member of each, and clusters in
-        order of ``b_group``.
+        Groups of clusters with the same between structure and pattern of z, one member of each, and
+        clusters in order of ``b_group``.
     cell_start, cell_size, cell_group : (J + 1,), (cells,), (cells,)
         Cells of each cluster, their people, and the group of cells with the same within structure.
-    group_cell : (groups,)
-        One cell of each group.
+    group_cell, group_seen : (groups,), (groups, p)
+        One cell of each group, and which outcomes are observed in it.
     products, rows : (cells, d, d), (cells, d)
         Cross-products of v; or v itself, if every cell is one person. The other one is empty.
     shift : (q,)
@@ -136,24 +168,22 @@ def cluster_log_likelihood(
 
     Returns
     -------
-    value, gradient by theta (P,), by the sampled quantities (J, m), and by the scores (N, f)
+    value, gradient by theta (P,), by the sampled quantities (J, m), and by those of people (n,)
     """
     n_theta = theta.shape[0]
     clusters, m = sampled.shape
-    f_ = scores.shape[1]
     grad = np.zeros(n_theta)
     grad_c = np.zeros((clusters, m))
-    grad_f = np.zeros(scores.shape)
+    grad_f = np.zeros(members.shape[0])
     nw, nb = wa0.shape[0], ba0.shape[0]
     kw, kb = wk0.shape[1], bk0.shape[1]
     d = p + kw
     nk, h, ns = known.shape[0], hidden.shape[0], slopes.shape[0]
     own_rows = rows.shape[0] > 0
-    first_score = 1 + p - f_
     people = rows.copy()
-    for i in range(scores.shape[0]):
-        for k in range(f_):
-            people[i, first_score + k] = scores[i, k]
+    for i in range(members.shape[0]):
+        people[member_places[i, 0], member_places[i, 1]] = members[i] - member_shift[i]
+    by_people = np.zeros(people.shape if members.shape[0] else (0, d))
     n_data = data_multipliers.shape[1]
     multipliers = np.empty((clusters, n_data + m))
     for j in range(clusters):
@@ -189,6 +219,7 @@ def cluster_log_likelihood(
     w_q = np.empty((groups, p, ne))
     w_inverse = np.empty((groups, p, p))
     w_logdet = np.empty(groups)
+    n_seen = np.empty(groups, dtype=np.int64)
     w_reduced = np.empty((groups, p, kw))
     w_loads = np.empty((groups, p, ns))
     targets = slopes[:, 1].copy()
@@ -214,7 +245,11 @@ def cluster_log_likelihood(
             w_c[g], w_n[g], w_q[g], sigma_g, w_reduced[g], w_loads[g],
         ):  # fmt: skip
             return -np.inf, grad, grad_c, grad_f
-        w_logdet[g] = spd_inverse(sigma_g, w_inverse[g], scratch_p)
+        n_seen[g] = group_seen[g].sum()
+        if n_seen[g] == p:
+            w_logdet[g] = spd_inverse(sigma_g, w_inverse[g], scratch_p)
+        else:
+            w_logdet[g] = observed_inverse(sigma_g, group_seen[g], w_inverse[g])
         if not np.isfinite(w_logdet[g]):
             return -np.inf, grad, grad_c, grad_f
     d_w_sigma = np.zeros((groups, p, p))
@@ -252,6 +287,8 @@ def cluster_log_likelihood(
     part = np.empty(p)
     offset = np.empty(nk)
     d_known = np.empty(nk)
+    here = np.empty(nk, dtype=np.int64)  # rows of the known ones that are observed in a group
+    place = np.empty(nk, dtype=np.int64)  # and their places among all known ones
     d_mean = np.empty(h)
 
     sigma = np.empty((q, q))
@@ -281,14 +318,21 @@ def cluster_log_likelihood(
                     s += b_total[i, a] * b_coefs[a, j]
                 reduced[i, j] = s
             reduced[i, 0] -= shift[i]
-        logdet_k = condition(sigma, known, hidden, p_kk, gain, cov_t)
+        nh = 0
+        for i in range(nk):
+            if i >= nz or z_seen[g_b, i]:
+                here[nh], place[nh] = known[i], i
+                nh += 1
+        if nh != p_kk.shape[0]:
+            p_kk, gain = np.empty((nh, nh)), np.zeros((h, nh))
+        logdet_k = condition(sigma, here[:nh], hidden, p_kk, gain, cov_t)
         if not np.isfinite(logdet_k):
             return -np.inf, grad, grad_c, grad_f
         # Sums over the group's clusters of what the gradient by Sigma_B and Pi needs.
         count = 0.0
         sum_t = np.zeros((h, h))
-        sum_mk = np.zeros((h, nk))
-        sum_kk = np.zeros((nk, nk))
+        sum_mk = np.zeros((h, nh))
+        sum_kk = np.zeros((nh, nh))
         d_reduced = np.zeros((q, kb))
 
         last_n, last_g = -1.0, -1
@@ -307,18 +351,18 @@ def cluster_log_likelihood(
             else:
                 last_n = -1.0
             # Known rows, and the mean of the hidden ones.
-            for i in range(nk):
-                r = known[i]
-                v = z[j, i] if i < nz else sampled[j, i - nz] - shift[r]
+            for i in range(nh):
+                r, at_z = here[i], place[i]
+                v = z[j, at_z] if at_z < nz else sampled[j, at_z - nz] - shift[r]
                 values[r] = v
                 s = v
                 for a in range(kb):
                     s -= reduced[r, a] * xb[j, a]
                 offset[i] = s
-            own = -0.5 * (nk * LOG_2PI + logdet_k)
-            for i in range(nk):
+            own = -0.5 * (nh * LOG_2PI + logdet_k)
+            for i in range(nh):
                 s = 0.0
-                for a in range(nk):
+                for a in range(nh):
                     s += p_kk[i, a] * offset[a]
                 own -= 0.5 * offset[i] * s
                 d_known[i] = -s
@@ -327,7 +371,7 @@ def cluster_log_likelihood(
                 s = 0.0
                 for a in range(kb):
                     s += reduced[r, a] * xb[j, a]
-                for i in range(nk):
+                for i in range(nh):
                     s += gain[c, i] * offset[i]
                 values[r] = s
             for s_ in range(ns):
@@ -370,7 +414,7 @@ def cluster_log_likelihood(
                             s += w_inverse[g, i, o] * moment[k, o, a]
                         weighted[k, i, a] = s
                         trace += s * residual[k, i, a]
-                own -= 0.5 * (cell_size[cell] * (p * LOG_2PI + w_logdet[g]) + trace)
+                own -= 0.5 * (cell_size[cell] * (n_seen[g] * LOG_2PI + w_logdet[g]) + trace)
                 # The hidden terms' design.
                 for c in range(h):
                     kind = term[hidden[c]]
@@ -509,7 +553,7 @@ def cluster_log_likelihood(
                         for i in range(p):
                             for o in range(p):
                                 expected[i, o] += part[i] * w_loads[g, o, other - p]
-                deviance += cell_size[cell] * (p * LOG_2PI + w_logdet[g])
+                deviance += cell_size[cell] * (n_seen[g] * LOG_2PI + w_logdet[g])
                 for i in range(p):
                     for o in range(p):
                         d_w_sigma[g, i, o] += expected[i, o]
@@ -525,36 +569,37 @@ def cluster_log_likelihood(
                             d_values[r] += w_loads[g, i, s_] * f
                     elif term[r] >= 0:
                         d_values[r] += weighted[k, term[r], 0]
-                for i in range(f_):
-                    grad_f[cell, i] -= weighted[k, p - f_ + i, 0]
+                if by_people.shape[0]:
+                    for i in range(p):
+                        by_people[cell, 1 + i] -= weighted[k, i, 0]
                 # By the slopes' loads, and by the parts of what they multiply.
                 for s_ in range(ns):
                     r = slopes[s_, 0]
-                    place = -1
+                    spot = -1
                     for c in range(h):
                         if hidden[c] == r:
-                            place = c
-                    b_s = values[r] + (best[place] if place >= 0 else 0.0)
+                            spot = c
+                    b_s = values[r] + (best[spot] if spot >= 0 else 0.0)
                     dw = 0.0
                     for i in range(p):
                         f = along(weighted, k, i, pos[r], off[r])
                         d_w_loads[g, i, s_] += b_s * f
                         dw += b_s * w_loads[g, i, s_] * weighted[k, i, 0]
-                    if place >= 0:
+                    if spot >= 0:
                         for e in range(h):
                             if term[hidden[e]] < 0:
                                 continue
-                            f = x[place, e] * t[k, place, e]
+                            f = x[spot, e] * t[k, spot, e]
                             s = 0.0
                             for i in range(p):
                                 d_w_loads[g, i, s_] -= f * sl[k, e, i]
                                 s += w_loads[g, i, s_] * sl[k, e, i]
-                            dw -= x[place, e] * s * hw[k, e, 0]
+                            dw -= x[spot, e] * s * hw[k, e, 0]
                     if slopes[s_, 2] == 1:
                         if slopes[s_, 4] >= 0:
                             d_values[slopes[s_, 4]] -= dw
-                        if slopes[s_, 3] >= p - f_:
-                            grad_f[cell, slopes[s_, 3] - (p - f_)] += dw
+                        if by_people.shape[0]:
+                            by_people[cell, 1 + slopes[s_, 3]] += dw
             by_cluster[j, 1] = deviance
             # To the between structure.
             for c in range(h):
@@ -566,24 +611,24 @@ def cluster_log_likelihood(
             for c in range(h):
                 for e in range(h):
                     sum_t[c, e] -= 0.5 * (shrunk[c, e] - left[c] * left[e])
-            for i in range(nk):
+            for i in range(nh):
                 s = d_known[i]
                 for c in range(h):
                     s += gain[c, i] * d_mean[c]
                 d_known[i] = s
                 for a in range(kb):
-                    d_reduced[known[i], a] -= s * xb[j, a]
-                if i >= nz:
-                    grad_c[j, i - nz] += s + d_values[known[i]]
+                    d_reduced[here[i], a] -= s * xb[j, a]
+                if place[i] >= nz:
+                    grad_c[j, place[i] - nz] += s + d_values[here[i]]
                 for c in range(h):
                     sum_mk[c, i] += d_mean[c] * offset[i]
-                for a in range(nk):
+                for a in range(nh):
                     sum_kk[i, a] += offset[i] * offset[a]
             for c in range(h):
                 for a in range(kb):
                     d_reduced[hidden[c], a] += d_mean[c] * xb[j, a]
 
-        condition_gradient(known, hidden, p_kk, gain, count, sum_t, sum_mk, sum_kk, sigma)
+        condition_gradient(here[:nh], hidden, p_kk, gain, count, sum_t, sum_mk, sum_kk, sigma)
         extended = np.zeros(n_theta + b_entries.shape[0])
         level_gradient(
             extended, bai, bpi, bki, q, b_total, b_psi, b_coefs, sigma, d_reduced,
@@ -634,8 +679,8 @@ def cluster_log_likelihood(
                     r = known[nz + w_entries[e, 5]]
                     number -= sampled[j, w_entries[e, 5]] - shift[r]
                     grad_c[j, w_entries[e, 5]] -= by_number
-                if first_score <= a < first_score + f_:
-                    grad_f[cell, a - first_score] += by_number
+                if by_people.shape[0]:
+                    by_people[cell, a] += by_number
             if w_entries[e, 2] >= 0:
                 grad[w_entries[e, 2]] += d_delta[e] * number
     level_gradient(
@@ -644,4 +689,6 @@ def cluster_log_likelihood(
     for j in range(clusters):
         for i in range(m):
             grad_c[j, i] += to_multipliers[j, n_data + i]
+    for i in range(members.shape[0]):
+        grad_f[i] = by_people[member_places[i, 0], member_places[i, 1]]
     return value, grad, grad_c, grad_f

@@ -62,7 +62,7 @@ def reduced_form(bound: BoundModel, parameters: Array) -> ReducedForm:
     first = len(structure.between_outcomes)
     coefficients = between.observed_coefficients.copy()
     slopes = within.observed_coefficients[..., 1:]
-    shift = bound.pooled.shift
+    shift = bound.shift
     q, k = coefficients.shape[-2:]
     # A member's mean is the sum of both levels' constants.
     coefficients[..., first:, 0] += within.observed_coefficients[..., 0]
@@ -107,10 +107,11 @@ def cluster_rows(bound: BoundModel) -> ClusterRows:
     """The data of a bound model by cluster."""
     structure = bound.structure
     clusters, p = bound.clusters, len(structure.outcomes)
-    shift = bound.pooled.shift
-    if bound.members is None:
+    shift = bound.shift
+    if not bound.spec.multilevel:
         means, scatter = np.empty((clusters, 0)), np.empty((clusters, 0, 0))
     else:
+        assert bound.members is not None
         flat = bound.members.by_cluster()
         means, scatter = flat.means[:, 0], flat.scatter[:, 0]
     outcomes = np.hstack([bound.between_outcomes, means[:, :p]])

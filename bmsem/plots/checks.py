@@ -129,7 +129,7 @@ def cluster_means(fit: FitResults, names: str | Sequence[str] | None, seed: int)
     replicated = replicated_means(
         reduced, rows, np.random.default_rng([seed, crc32(b"replicates")])
     )
-    shift = fit.bound.pooled.shift
+    shift = fit.bound.shift
     columns, _ = grid_size(len(chosen), 3)
     collection, axes_of = panels(chosen, columns=columns, width=2.9, height=2.3)
     for name in chosen:

@@ -135,7 +135,7 @@ def prior_table(
             and lower is None
             and upper is None
             and not sample_intercepts
-            and not (bound.spec.slopes or bound.spec.interactions)
+            and not bound.by_cell
             and not any(p.name in e.names() for e in determined.values())
         )
         rows.append(replace(row, role="integrated") if integrable else row)

@@ -20,8 +20,9 @@ from bmsem.criteria.slopes import (
 )
 from bmsem.errors import DataError, ModelError, NotSupportedError
 from bmsem.likelihood.canonical import layout_of, observed_data, reduced_from
-from bmsem.likelihood.reduced import reduced_form
-from bmsem.likelihood.unrestricted import Unrestricted, unrestricted
+from bmsem.likelihood.reduced import ReducedForm, reduced_form
+from bmsem.likelihood.saturated import Saturated
+from bmsem.likelihood.unrestricted import unrestricted
 from bmsem.results.base import FitDraws
 from bmsem.results.convergence import (
     Convergence,
@@ -90,21 +91,26 @@ class Assessment(FitDraws):
     # -- the observed data --------------------------------------------------------------------
 
     @cached_property
-    def unrestricted(self) -> Unrestricted:
+    def _unrestricted(self) -> tuple[float, ReducedForm]:
         """The unrestricted two-level model (H1) of the model's variables, covariates conditioned on."""
         if not self.plan.needed:
             self.require_one_covariance("This")
-        return unrestricted(observed_data(self.bound)[None], layout_of(self.bound), 1e-11)
+        if self.bound.gaps is not None:
+            saturated = Saturated.of(self.bound)
+            return saturated.value, saturated.reduced(saturated.parameters)
+        layout = layout_of(self.bound)
+        found = unrestricted(observed_data(self.bound)[None], layout, 1e-11)
+        return float(found.value[0]), reduced_from(found.parts, layout)[0]
 
     @property
     def log_likelihood_h1(self) -> float:
         """Largest log-likelihood of the unrestricted model."""
-        return float(self.unrestricted.value[0])
+        return self._unrestricted[0]
 
     @cached_property
     def observed_moments(self) -> dict[Level, LevelMoments]:
         """Moments by level of the unrestricted model, by maximum likelihood (SAMPSTAT)."""
-        found = reduced_from(self.unrestricted.parts, layout_of(self.bound))[0]
+        found = self._unrestricted[1]
         return {level: level_moments(self.bound, level, found) for level in self.spec.levels}
 
     # -- predictive checks --------------------------------------------------------------------
@@ -200,7 +206,7 @@ class Assessment(FitDraws):
     @cached_property
     def _log_likelihood(self) -> Array:
         """Marginal, by cluster (by row without levels): (chains * draws, J), or of fewer draws."""
-        if self.plan.needed:
+        if self.bound.by_cell:
             kept = self._kept_draws
             return marginal_log_likelihood_given(
                 self.bound, self.plan, self.flat_parameters[kept], self.flat_sampled[kept],
@@ -212,6 +218,8 @@ class Assessment(FitDraws):
     def _kept_draws(self) -> NDArray[np.intp]:
         """Draws whose marginal likelihood is integrated numerically: at most 1,000, evenly spaced."""
         chains, total = self.parameters.shape[:2]
+        if not self.plan.needed:
+            return np.arange(chains * total)
         each = spaced(total, max(1, _INTEGRATED // chains))
         return np.concatenate([each + chain * total for chain in range(chains)])
 
@@ -228,7 +236,7 @@ class Assessment(FitDraws):
     @cached_property
     def dic_marginal(self) -> DIC:
         """Marginal DIC: cluster effects and factors integrated out. The one to compare models by."""
-        if self.plan.needed:
+        if self.bound.by_cell:
             kept = self._kept_draws
             return marginal_dic_given(
                 self.bound, self.plan, self.flat_parameters[kept], self.flat_sampled[kept],
@@ -239,7 +247,7 @@ class Assessment(FitDraws):
     @cached_property
     def dic_conditional(self) -> DIC | None:
         """Conditional DIC: given the cluster effects, as Mplus prints it; ``None`` without levels."""
-        if self.plan.needed:
+        if self.bound.by_cell:
             kept = self._kept_draws
             return conditional_dic_given(
                 self.bound, self.plan, self.flat_parameters[kept], self.flat_sampled[kept]
@@ -301,6 +309,11 @@ class Assessment(FitDraws):
         kept = spaced(total, per_chain)
         thinned = self.parameters[:, kept].reshape(-1, self.parameters.shape[-1])
         self.require_one_covariance("Leaving out one person")
+        if self.bound.gaps is not None:
+            raise NotSupportedError(
+                "Leaving out one person is not offered where values are missing: what it asks differs "
+                "with what is observed of the person. Leave out clusters: loo()."
+            )
         values = person_log_likelihood(self.bound, thinned)
         return psis_loo(values, people.index, "person", chains)
 

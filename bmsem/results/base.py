@@ -17,7 +17,7 @@ from bmsem.results.draws import defined_draws, find_draws, row_draws
 from bmsem.results.statistics import diagnosed
 from bmsem.spec import ModelSpec, Parameter
 from bmsem.structure import FreeParameter
-from bmsem.structure.sampled import SampledQuantities, sampled_quantities
+from bmsem.structure.sampled import SampledQuantities
 
 Array = NDArray[np.float64]
 
@@ -54,6 +54,9 @@ class FitDraws:
     scores : (chains, draws, N, f)
         Draws of factor scores that had to be sampled, people cluster after cluster; ``None`` in
         models without products of factors within clusters.
+    filled : (chains, draws, n)
+        Draws of missing values that had to be sampled, because a varying slope or a product multiplies
+        them; ``None`` in most models.
     indirect
         Effects that the model's text asks for: (target, ``"IND"`` or ``"VIA"``, variables).
     """
@@ -71,6 +74,7 @@ class FitDraws:
     indirect: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     sampled: Array | None = None
     scores: Array | None = None
+    filled: Array | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -85,7 +89,7 @@ class FitDraws:
     @cached_property
     def plan(self) -> SampledQuantities:
         """Which quantities of the clusters were sampled, and why."""
-        return sampled_quantities(self.bound.structure, self.spec.within_only)
+        return self.bound.plan
 
     @property
     def flat_sampled(self) -> Array:
@@ -100,6 +104,14 @@ class FitDraws:
         if self.scores is None:
             return np.empty((len(self.flat_parameters), 0, 0))
         return self.scores.reshape(len(self.flat_parameters), *self.scores.shape[2:])
+
+    @property
+    def flat_people(self) -> Array:
+        """Draws (chains * draws, n) of all that was sampled of people: scores, then missing values."""
+        count = len(self.flat_parameters)
+        none = np.empty((count, 0))
+        filled = none if self.filled is None else self.filled.reshape(count, -1)
+        return np.hstack([self.flat_scores.reshape(count, -1), filled])
 
     @cached_property
     def diagnostics(self) -> dict[str, dict[str, float]]:

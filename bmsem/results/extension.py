@@ -67,11 +67,15 @@ def extend[F: FitResults](
     scores = fit.scores
     if scores is not None and found.scores is not None:
         scores = np.concatenate([scores, found.scores], axis=1)
+    filled = fit.filled
+    if filled is not None and found.filled is not None:
+        filled = np.concatenate([filled, found.filled], axis=1)
     return replace(
         fit,
         parameters=parameters,
         sampled=sampled,
         scores=scores,
+        filled=filled,
         sample_stats=statistics,
         settings={**settings, "draws": parameters.shape[1]},
         timing=timing,
@@ -112,8 +116,9 @@ def _last(fit: FitResults) -> np.ndarray:
     if fit.sampled is None:
         return last
     parts = [last, fit.sampled[:, -1].reshape(len(last), -1)]
-    if fit.scores is not None:
-        parts.append(fit.scores[:, -1].reshape(len(last), -1))
+    for own in (fit.scores, fit.filled):
+        if own is not None:
+            parts.append(own[:, -1].reshape(len(last), -1))
     return np.hstack(parts)
 
 

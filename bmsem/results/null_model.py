@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmsem.criteria.discrepancy import Discrepancies, discrepancies
+from bmsem.criteria.incomplete import observed_discrepancies
 from bmsem.criteria.indices import ChiSquare
 from bmsem.data import BoundModel, assemble
 from bmsem.likelihood.canonical import layout_of, observed_data
 from bmsem.likelihood.reduced import reduced_form
+from bmsem.likelihood.saturated import Saturated
 from bmsem.likelihood.unrestricted import unrestricted
 from bmsem.priors import prior_table
 from bmsem.sampling import sample
@@ -28,6 +30,8 @@ def part_chi_squares(
 
 
 def _observed(bound: BoundModel, parameters: Array) -> Discrepancies:
+    if bound.gaps is not None:
+        return observed_discrepancies(bound, Saturated.of(bound), parameters)
     layout = layout_of(bound)
     data = observed_data(bound)[None]
     best = unrestricted(data, layout).value
@@ -82,9 +86,11 @@ def null_spec(spec: ModelSpec, bound: BoundModel) -> ModelSpec:
 def null_chi_squares(bound: BoundModel, preset: str) -> dict[str, ChiSquare]:
     """Sample the null model (2 chains of 500 + 500) and return its chi-squares."""
     spec = null_spec(bound.spec, bound)
+    complete = bound.gaps is None
     null = assemble(
-        spec, bound.members, bound.between_outcomes, bound.between_covariates,
-        bound.cluster_ids, bound.rows, people=None,
+        spec, bound.members if complete else None, bound.between_outcomes,
+        bound.between_covariates, bound.cluster_ids, bound.rows,
+        people=None if complete else bound.people,
     )  # fmt: skip
     samples = sample(
         null, prior_table(null, preset), draws=500, tune=500, chains=2, seed=1, progress=False

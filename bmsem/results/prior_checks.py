@@ -125,7 +125,9 @@ class PriorChecks(Assessment, Answers):
 
     def _with_parameters(self, parameters: Array) -> Any:
         """A fit of the same model with other draws (chains, draws, P)."""
-        return replace(self, parameters=parameters, sample_stats={}, sampled=None, scores=None)
+        return replace(
+            self, parameters=parameters, sample_stats={}, sampled=None, scores=None, filled=None
+        )
 
     @cached_property
     def _log_prior(self) -> Array:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bmsem.criteria.predictive import spaced
-from bmsem.data import People
 from bmsem.errors import DataError, DataWarning, ModelError, did_you_mean
 from bmsem.latent import (
     between_draws,
@@ -105,10 +105,8 @@ class Scores(FitDraws):
             raise ModelError(f"n must lie between 1 and the number of draws, {total:,}, not {n}.")
         kept = spaced(total, n)
         random = np.random.default_rng([seed, crc32(b"scores")])
-        parameters = self.flat_parameters[kept]
         found: dict[str, xr.DataArray] = {}
-        scores = self.flat_scores[kept]
-        between = self._between(parameters, self.flat_sampled[kept], scores, random)
+        between = self._between(kept, random)
         top: Level = self.spec.levels[-1]
         known = set(self.spec.between_only) if self.spec.multilevel else set(self.spec.observed)
         skip = known | set(self.spec.within_only)
@@ -129,7 +127,7 @@ class Scores(FitDraws):
         structure = self.bound.structure.within
         factors = structure.variables[structure.observed :]
         if people is not None and factors:
-            within = self._within(people, parameters, between, scores, random)
+            within = self._within(kept, between, random)
             for i, name in enumerate(factors, start=structure.observed):
                 add(f"{name}_within", within[..., i], "row", np.asarray(people.index))
         if not found:
@@ -201,62 +199,114 @@ class Scores(FitDraws):
                 stacklevel=3,
             )
         kept = spaced(total, draws or min(total, most))
-        parameters = self.parameters[:, kept].reshape(-1, self.parameters.shape[-1])
+        flat = (np.arange(chains)[:, None] * total + kept).reshape(-1)
         random = np.random.default_rng([seed, crc32(b"scores")])
-        sampled = np.empty((len(parameters), self.bound.clusters, 0))
-        if self.sampled is not None:
-            sampled = self.sampled[:, kept].reshape(len(parameters), *self.sampled.shape[2:])
-        scores = np.empty((len(parameters), 0, 0))
-        if self.scores is not None:
-            scores = self.scores[:, kept].reshape(len(parameters), *self.scores.shape[2:])
-        between = self._between(parameters, sampled, scores, random)
+        between = self._between(flat, random)
         if level != "within":
             return between, kept
-        people = self.bound.people
-        assert people is not None
-        return self._within(people, parameters, between, scores, random), kept
+        return self._within(flat, between, random), kept
 
-    def _between(
-        self, parameters: Array, sampled: Array, scores: Array, random: np.random.Generator
-    ) -> Array:
-        if not self.plan.needed:
-            return between_draws(self.bound, parameters, random)
+    def _between(self, draws: NDArray[np.intp], random: np.random.Generator) -> Array:
+        """All variables of the between level (of the only one) at some of the flat draws."""
+        bound, parameters = self.bound, self.flat_parameters[draws]
+        if not bound.by_cell:
+            return between_draws(bound, parameters, random)
+        sampled = self.flat_sampled[draws]
         if self.spec.multilevel:
-            return between_draws_given(self.bound, self.plan, parameters, sampled, random, scores)
-        values = np.hstack([self.bound.between_outcomes, self.bound.between_covariates])
+            return between_draws_given(
+                bound, self.plan, parameters, sampled, random, self.flat_people[draws]
+            )
+        values = np.hstack([bound.between_outcomes, bound.between_covariates])
         return people_draws_given(
-            self.bound,
-            self.plan,
-            values,
-            np.arange(len(values)),
-            parameters,
-            sampled,
-            scores,
-            random,
-        )
+            bound, self.plan, self._completed(values, draws), np.arange(len(values)), parameters,
+            sampled, self.flat_scores[draws], random,
+        )  # fmt: skip
 
     def _within(
-        self,
-        people: People,
-        parameters: Array,
-        between: Array,
-        scores: Array,
-        random: np.random.Generator,
+        self, draws: NDArray[np.intp], between: Array, random: np.random.Generator
     ) -> Array:
-        if not self.plan.needed:
-            return within_draws(self.bound, people, parameters, between, random)
+        """All variables of the within level, given those of the between level."""
+        bound, people, parameters = self.bound, self.bound.people, self.flat_parameters[draws]
+        assert people is not None
+        if not bound.by_cell:
+            return within_draws(bound, people, parameters, between, random)
         # Scores were sampled cluster after cluster; people are in the order of the data.
         order = np.argsort(people.clusters, kind="stable")
+        scores = self.flat_scores[draws]
         placed = np.empty_like(scores)
         if self.plan.scores:
             placed[:, order] = scores
         return people_draws_given(
-            self.bound,
-            self.plan,
-            people.values,
-            people.clusters,
-            parameters,
-            between,
-            placed,
-            random,
-        )
+            bound, self.plan, self._completed(people.values, draws), people.clusters, parameters,
+            between, placed, random,
+        )  # fmt: skip
+
+    def _completed(self, values: Array, draws: NDArray[np.intp]) -> Array:
+        """The rows (D, N, ·) with missing values that were sampled; the rows themselves without any."""
+        if self.filled is None:
+            return values
+        from bmsem.likelihood.cells import model_cells
+
+        cells = model_cells(self.bound, self.plan)
+        filled = self.filled.reshape(len(self.flat_parameters), -1)[draws]
+        result = np.repeat(values[None], len(draws), axis=0)
+        result[:, cells.people[cells.filled[:, 0]], cells.filled[:, 1]] = filled
+        return result
+
+    def imputations(self, n: int = 20, seed: int = 0) -> list[pd.DataFrame]:
+        """``n`` completed data sets: missing values drawn from their posterior, a draw each.
+
+        What was observed is as it was; missing values of one data set are drawn jointly, given what was
+        observed of the person and of the cluster, from a posterior draw of the parameters (Rubin 1987,
+        *Multiple imputation for nonresponse in surveys*, chapter 3).
+
+        Parameters
+        ----------
+        n
+            How many.
+        seed
+            Of the draws.
+
+        Returns
+        -------
+        list of DataFrame
+            The cluster variable and the model's variables, a row a person, with the data's index.
+
+        Raises
+        ------
+        ModelError
+            If ``n`` is not between 1 and the number of draws.
+        DataError
+            If the fit has only statistics of its data.
+        """
+        bound, structure = self.bound, self.bound.structure
+        total = len(self.flat_parameters)
+        if not 1 <= n <= total:
+            raise ModelError(f"n must lie between 1 and the number of draws, {total:,}, not {n}.")
+        if bound.spec.multilevel and bound.people is None:
+            raise DataError("Imputation needs the rows of the data; this fit has only statistics.")
+        draws = spaced(total, n)
+        random = np.random.default_rng([seed, crc32(b"imputations")])
+        between = self._between(draws, random)
+        nz, p = len(structure.between_outcomes), len(structure.outcomes)
+        z = np.where(np.isnan(bound.between_outcomes), between[..., :nz], bound.between_outcomes)
+        names = (*structure.between_outcomes, *structure.between_covariates)
+        frames = []
+        if bound.people is None:
+            for own in z:
+                values = np.hstack([own, bound.between_covariates])
+                frames.append(pd.DataFrame(values, columns=list(names), index=bound.cluster_ids))
+            return frames
+        people = bound.people
+        within = self._within(draws, between, random)
+        parts = within[..., :p] + between[:, people.clusters, nz : nz + p]
+        y = np.where(np.isnan(people.values[:, :p]), parts, people.values[:, :p])
+        columns = (*structure.outcomes, *structure.within_covariates, *names)
+        for i in range(n):
+            upper = np.hstack([z[i], bound.between_covariates])[people.clusters]
+            values = np.hstack([y[i], people.values[:, p:], upper])
+            frame = pd.DataFrame(values, columns=list(columns), index=people.index)
+            ids = np.asarray(bound.cluster_ids)[people.clusters]
+            frame.insert(0, str(bound.cluster_ids.name or "cluster"), ids)
+            frames.append(frame)
+        return frames

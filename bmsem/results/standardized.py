@@ -26,7 +26,6 @@ from bmsem.latent import average_between_moments, average_people_moments
 from bmsem.moments import implied_moments
 from bmsem.results.summary import endogenous
 from bmsem.spec import Level, Parameter
-from bmsem.structure.sampled import sampled_quantities
 
 Array = NDArray[np.float64]
 Standardization = Literal["stdyx", "stdy", "std"]
@@ -75,7 +74,7 @@ def _average_moments(
 ) -> LevelMoments:
     lead = parameters.shape[:-1]
     flat = parameters.reshape(-1, parameters.shape[-1])
-    plan = sampled_quantities(bound.structure, bound.spec.within_only)
+    plan = bound.plan
     if level is None:
         found = average_people_moments(bound, level, flat, None)
     else:

@@ -22,7 +22,6 @@ from bmsem.results.draws import GROUPS, group_of
 from bmsem.results.fit import FitResults
 from bmsem.spec import Prior
 from bmsem.structure import build_structure
-from bmsem.structure.sampled import sampled_quantities
 from bmsem.version import __version__
 
 _LOG_LIKELIHOOD_LIMIT = 60_000_000
@@ -65,6 +64,8 @@ def to_datatree(fit: FitResults, log_likelihood: bool = True) -> xr.DataTree:
         people = fit.bound.structure.within if fit.spec.multilevel else fit.bound.structure.between
         posterior["scores"] = ((*sample_dims, "person", "factor"), fit.scores)
         coords["factor"] = [people.variables[r] for r in fit.plan.scores]
+    if fit.filled is not None:
+        posterior["filled"] = ((*sample_dims, "missing_value"), fit.filled)
     stats = {name: (sample_dims, np.asarray(v)) for name, v in fit.sample_stats.items()}
     unit = "cluster" if fit.spec.multilevel else "row"
     ids = _plain_labels(fit.bound.cluster_ids)
@@ -110,16 +111,17 @@ def _statistics(bound: BoundModel) -> xr.Dataset:
         "between_outcome": list(structure.between_outcomes),
         "between_covariate": list(structure.between_covariates),
     }
-    if bound.members is not None:
+    if bound.spec.multilevel:
+        coords["member_variable"] = [*structure.outcomes, *structure.within_covariates]
+    if bound.gaps is None and bound.members is not None:
         flat = bound.members.by_cluster()
-        names = [*structure.outcomes, *structure.within_covariates]
         values["cluster_size"] = (("cluster",), flat.counts[:, 0])
         values["cluster_mean"] = (("cluster", "member_variable"), flat.means[:, 0])
         values["cluster_scatter"] = (
             ("cluster", "member_variable", "member_variable_2"),
             flat.scatter[:, 0],
         )
-        coords["member_variable"] = coords["member_variable_2"] = names
+        coords["member_variable_2"] = coords["member_variable"]
     if bound.people is not None:
         values["people"] = (("row", "member_variable"), bound.people.values)
         values["people_cluster"] = (("row",), bound.people.clusters.astype(np.int64))
@@ -210,9 +212,11 @@ def load[F: FitResults](path: str | Path, cls: type[F]) -> F:
         between_covariate=list(structure.between_covariates),
     )
     members = None
+    names = [*structure.outcomes, *structure.within_covariates]
+    if "member_variable" in fixed.coords:
+        fixed = fixed.sel(member_variable=names)
     if "cluster_mean" in fixed:
-        names = [*structure.outcomes, *structure.within_covariates]
-        fixed = fixed.sel(member_variable=names, member_variable_2=names)
+        fixed = fixed.sel(member_variable_2=names)
         members = ClusterStatistics(
             fixed["cluster_size"].values[:, None],
             fixed["cluster_mean"].values[:, None],
@@ -262,13 +266,14 @@ def load[F: FitResults](path: str | Path, cls: type[F]) -> F:
         ),
         _read_sampled(posterior, bound, shape),
         np.asarray(posterior["scores"].values) if "scores" in posterior else None,
+        np.asarray(posterior["filled"].values) if "filled" in posterior else None,
     )
 
 
 def _read_sampled(
     posterior: xr.Dataset, bound: BoundModel, shape: tuple[int, int]
 ) -> np.ndarray | None:
-    plan = sampled_quantities(bound.structure, bound.spec.within_only)
+    plan = bound.plan
     if not plan.needed:
         return None
     names = [bound.structure.between.variables[r] for r in plan.rows]

@@ -66,6 +66,9 @@ class Samples:
         Quantities of the clusters that had to be sampled; m is zero for most models.
     scores : (chains, draws, N, f)
         Factor scores that had to be sampled, people cluster after cluster; ``None`` for most models.
+    filled : (chains, draws, n)
+        Missing values that had to be sampled, in the order of `bmsem.likelihood.cells.Cells.filled`;
+        ``None`` for most models.
     """
 
     parameters: Array
@@ -75,6 +78,7 @@ class Samples:
     complete: bool = True
     sampled: Array | None = None
     scores: Array | None = None
+    filled: Array | None = None
 
 
 def sample(
@@ -128,7 +132,7 @@ def sample(
     say = say or (lambda line: None)
     started = time.perf_counter()
     graph = build_graph(bound, table)
-    if not (cluster_call.is_cached() if graph.plan.needed else kernel.is_cached()):
+    if not (cluster_call.is_cached() if bound.by_cell else kernel.is_cached()):
         say("First use: compiling the likelihood for this machine, which takes about half a minute")
     seeds = np.random.SeedSequence(seed)
     chain_seed, recovery_seed = (int(s) for s in seeds.generate_state(2, np.uint32))
@@ -158,12 +162,17 @@ def sample(
     full = np.empty((flat.shape[0], len(bound.structure.parameters)))
     known = len(graph.inputs.order)
     full[:, list(graph.inputs.order)] = flat[:, :known]
-    sampled, scores = None, None
-    if graph.plan.needed:
+    sampled, scores, filled = None, None, None
+    if bound.by_cell:
         to_people = known + bound.clusters * len(graph.plan.rows)
-        sampled = flat[:, known:to_people].reshape(*shape, bound.clusters, len(graph.plan.rows))
+        to_values = to_people + bound.rows * len(graph.plan.scores)
+        if graph.plan.needed:
+            sampled = flat[:, known:to_people].reshape(*shape, bound.clusters, len(graph.plan.rows))
         if graph.plan.scores:
-            scores = flat[:, to_people:].reshape(*shape, bound.rows, len(graph.plan.scores))
+            own = flat[:, to_people:to_values]
+            scores = own.reshape(*shape, bound.rows, len(graph.plan.scores))
+        if to_values < flat.shape[1]:
+            filled = flat[:, to_values:].reshape(*shape, -1)
         values = np.array(
             [
                 cluster_value_and_gradient(
@@ -179,7 +188,7 @@ def sample(
     seconds["total"] = time.perf_counter() - started
     return Samples(
         full.reshape(*shape, -1), values.reshape(shape), statistics, seconds, complete, sampled,
-        scores,
+        scores, filled,
     )  # fmt: skip
 
 
@@ -189,7 +198,7 @@ def _require_finite(graph: Graph, bound: BoundModel, table: PriorTable) -> None:
     inputs = graph.inputs
     theta = values[list(inputs.order)]
     evaluate: Callable[..., tuple[float, Array]] = log_likelihood
-    if graph.plan.needed:
+    if bound.by_cell:
         evaluate = cluster_value_and_gradient
         centres = [v.centre for v in graph.variables if v.scale == "cluster"]
         theta = np.concatenate([theta, *centres])
@@ -409,7 +418,7 @@ def shape_key(graph: Graph, table: PriorTable) -> object | None:
         graph.inputs.integers.tobytes(),
         graph.inputs.reals.tobytes(),
         tuple((v.indices, v.scale, v.sizes) for v in graph.variables),
-        graph.plan.needed,
+        graph.by_cell,
         tuple(graph.inputs.order),
         tuple((b.pairs, b.flat, b.wishart) for b in table.blocks),
         graph.coordinates and (graph.coordinates.paths, graph.coordinates.variables),

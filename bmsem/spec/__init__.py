@@ -1,7 +1,7 @@
 """The model as a table of parameters, before any data are seen."""
 
-from bmsem.spec.defaults import complete
-from bmsem.spec.statements import StatementBuilder, Statements
+from bmsem.spec.defaults import complete, with_auxiliary
+from bmsem.spec.statements import Statement, StatementBuilder, Statements
 from bmsem.spec.table import (
     Constraint,
     Definition,
@@ -26,9 +26,11 @@ __all__ = [
     "Parameter",
     "Prior",
     "RandomSlope",
+    "Statement",
     "StatementBuilder",
     "Statements",
     "Target",
     "Transform",
     "complete",
+    "with_auxiliary",
 ]

@@ -45,6 +45,7 @@ def complete(
     roles = _roles(statements, frozenset(split), frozenset(between_only))
     table = _Table(statements, roles)
     for level in roles.levels:
+        table.auxiliary(level)
         table.loadings(level)
         table.variances(level)
         table.exogenous_covariances(level)
@@ -75,10 +76,36 @@ def complete(
         tuple(roles.notes),
         statements.standards,
         statements,
+        statements.auxiliary,
     )
     _check_scales(spec, statements)
     _check_names(spec, statements)
     return spec
+
+
+def with_auxiliary(spec: ModelSpec, names: Iterable[str]) -> ModelSpec:
+    """The model with more auxiliary variables.
+
+    Raises
+    ------
+    ModelError
+        If one of them is in the model, or the spec was not made from statements.
+    """
+    added = [n for n in dict.fromkeys(names) if n not in spec.auxiliary]
+    if not added:
+        return spec
+    if spec.statements is None:
+        raise ModelError(
+            "Auxiliary variables need a model that was written, not made from a table."
+        )
+    used = [n for n in added if n in spec.observed]
+    if used:
+        raise ModelError(
+            f"{', '.join(used)} cannot be auxiliary: already in the model, where what is missing is "
+            f"accounted for."
+        )
+    auxiliary = (*spec.statements.auxiliary, *added)
+    return complete(replace(spec.statements, auxiliary=auxiliary))
 
 
 @dataclass(frozen=True)
@@ -132,11 +159,20 @@ def _roles(
 
     notes: list[str] = []
     if single:
-        seen = tuple(observed(None))
+        extra = statements.auxiliary
+        seen = (*(n for n in observed(None) if n not in extra), *extra)
         _unknown(seen, statements, factors)
         return _Roles((None,), {None: tuple(latent.get(None, {}))}, (), (), seen, notes)
 
     within, between = observed("within"), observed("between")
+    for name in statements.auxiliary:
+        if name in factors or name in products:
+            _fail(
+                f"the auxiliary variable '{name}' is not observed",
+                statements,
+                name,
+                "Auxiliary variables are columns of the data.",
+            )
     sides: tuple[tuple[Level, Level, list[str]], ...] = (
         ("within", "between", within),
         ("between", "within", between),
@@ -155,7 +191,8 @@ def _roles(
     declared_between = set(statements.between_only)
     # A Mplus file lists what it uses: a variable there is in the model even if unmentioned.
     listed = list(statements.known or ()) if statements.split_by_default else []
-    everything = list(dict.fromkeys([*listed, *within, *between]))
+    named = dict.fromkeys([*listed, *within, *between])
+    everything = [*(n for n in named if n not in statements.auxiliary), *statements.auxiliary]
     _unknown(everything, statements, factors)
     for name, wrong, right in (
         *((n, "between", "within") for n in between if n in declared_within),
@@ -173,7 +210,7 @@ def _roles(
             roles["within"].append(name)
         elif name in declared_between or name in told_between:
             roles["between"].append(name)
-        elif name in told_split or statements.split_by_default:
+        elif name in told_split or statements.split_by_default or name in statements.auxiliary:
             roles["split"].append(name)
         elif name not in within:
             roles["between"].append(name)
@@ -232,6 +269,21 @@ class _Table:
         row = Parameter(level, lhs, op, rhs, **what)  # type: ignore[arg-type]
         self.rows.setdefault(row.key, row)
 
+    def auxiliary(self, level: Level) -> None:
+        """Regress each auxiliary variable on all others of its level.
+
+        Their joint distribution with the model's variables is then unrestricted, and that of the
+        model's variables is untouched: the saturated correlates of Graham (2003, Structural Equation
+        Modeling 10, 80-100), written as p(model) p(auxiliary | all else).
+        """
+        before = [n for n in self.roles.observed(level) if n not in self.statements.auxiliary]
+        for name in self.statements.auxiliary:
+            if name in self.roles.observed(level):
+                for other in before:
+                    self._add(level, name, "~", other)
+                self._add(level, name, "~~", name)
+                before.append(name)
+
     def loadings(self, level: Level) -> None:
         """Fix the first loading of each factor at one unless something else was said of it."""
         for factor in self.roles.latent[level]:
@@ -268,7 +320,8 @@ class _Table:
         )
 
     def predictors(self, level: Level) -> set[str]:
-        found = {r.rhs for r in self._of(level, "~")}
+        extra = self.statements.auxiliary
+        found = {r.rhs for r in self._of(level, "~") if r.lhs not in extra}
         if level == "within":
             found |= {s.predictor for s in self.statements.slopes}
         for product in self.statements.interactions:
@@ -289,30 +342,33 @@ class _Table:
         for a, b in (*combinations(factors, 2), *combinations(observed, 2)):
             if not (self._constant(level, a) or self._constant(level, b)):
                 self._add(level, a, "~~", b)
-        if level == "between":
-            self._regress_on_covariates(observed)
+        if level != "between":
+            observed = [n for n in observed if n not in self.roles.split]
+        self._regress_on_covariates(level, observed)
 
-    def _regress_on_covariates(self, observed: list[str]) -> None:
-        """Exogenous between parts are related to the covariates that are conditioned on.
+    def _regress_on_covariates(self, level: Level, observed: list[str]) -> None:
+        """Exogenous variables are related to the covariates that are conditioned on.
 
-        A between part is latent. If it were independent of the covariates a priori, the part of
-        it that the data leave open would be filled in as if it were, and the covariates' own effects
-        would take up what is due to it, however many clusters there are.
+        A between part is latent, and a variable whose mean or variance is named may be missing. If it
+        were independent of the covariates a priori, the part of it that the data leave open would be
+        filled in as if it were, and the covariates' own effects would take up what is due to it,
+        however many clusters there are.
         """
-        covariates = [n for n in self.roles.observed("between") if n in self.conditioned("between")]
-        used = self.predictors("between")
+        covariates = [n for n in self.roles.observed(level) if n in self.conditioned(level)]
+        used = self.predictors(level)
         for name in observed:
             added = [c for c in covariates if c in used]
             for covariate in added:
-                self._add("between", name, "~", covariate)
+                self._add(level, name, "~", covariate)
             if added:
+                what = f"the between part of {name}" if name in self.roles.split else name
                 self.roles.notes.append(
-                    f"the between part of {name} is regressed on {', '.join(added)}: exogenous "
-                    f"variables are related (fix the path at 0 if they are independent)"
+                    f"{what} is regressed on {', '.join(added)}: exogenous variables are related (fix "
+                    f"the path at 0 if they are independent)"
                 )
 
     def outcome_covariances(self, level: Level) -> None:
-        outcomes = {r.lhs for r in self._of(level, "~")}
+        outcomes = {r.lhs for r in self._of(level, "~")} - set(self.statements.auxiliary)
         if level == "within":
             outcomes |= {s.outcome for s in self.statements.slopes}
         indicators = {r.rhs for r in self._of(level, "=~")}

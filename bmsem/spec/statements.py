@@ -67,6 +67,7 @@ class Statements:
     places: tuple[tuple[str, Place], ...] = ()
     priors: tuple[PriorStatement, ...] = ()
     standards: tuple[tuple[str, float], ...] = ()
+    auxiliary: tuple[str, ...] = ()
 
 
 @dataclass
@@ -88,6 +89,7 @@ class StatementBuilder:
     _places: dict[str, Place] = field(default_factory=dict)
     _priors: list[PriorStatement] = field(default_factory=list)
     _standards: dict[str, float] = field(default_factory=dict)
+    _auxiliary: list[str] = field(default_factory=list)
 
     def level(self, level: Level) -> None:
         """A level block was opened."""
@@ -258,6 +260,14 @@ class StatementBuilder:
             if place is not None:
                 self._places.setdefault(name, place)
 
+    def auxiliary(self, names: Iterable[str], place: Place | None = None) -> None:
+        """Name variables that tell about missing values only."""
+        for name in names:
+            if name not in self._auxiliary:
+                self._auxiliary.append(name)
+            if place is not None:
+                self._places.setdefault(name, place)
+
     def build(self) -> Statements:
         """The statements as they stand, immutable."""
         return Statements(
@@ -276,6 +286,7 @@ class StatementBuilder:
             tuple(self._places.items()),
             tuple(self._priors),
             tuple(self._standards.items()),
+            tuple(self._auxiliary),
         )
 
     @staticmethod

@@ -209,6 +209,9 @@ class ModelSpec(Tabular):
         What was filled in or inferred that the user should know.
     standards
         What an effect must exceed to matter, by the effect's name.
+    auxiliary
+        Observed variables that tell about missing values of the others and are no part of the model:
+        each is regressed on all others of its level, which restricts nothing.
     """
 
     parameters: tuple[Parameter, ...]
@@ -225,6 +228,7 @@ class ModelSpec(Tabular):
     notes: tuple[str, ...] = ()
     standards: tuple[tuple[str, float], ...] = ()
     statements: Statements | None = field(default=None, repr=False)
+    auxiliary: tuple[str, ...] = ()
 
     @property
     def multilevel(self) -> bool:
@@ -272,6 +276,7 @@ class ModelSpec(Tabular):
             frozenset(self.latent),
             self.cluster,
             self.standards,
+            frozenset(self.auxiliary),
         )
 
     def __eq__(self, other: object) -> bool:

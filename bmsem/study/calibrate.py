@@ -217,9 +217,8 @@ def _all_names(bound: BoundModel) -> list[str]:
 
 
 def _plan_needed(bound: BoundModel) -> bool:
-    from bmsem.structure.sampled import sampled_quantities
 
-    return sampled_quantities(bound.structure, bound.spec.within_only).needed
+    return bound.plan.needed
 
 
 def _reference(ready: Simulator, design: Design) -> BoundModel:
