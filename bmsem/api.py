@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bmsem.diagrams import Diagram
     from bmsem.fit import Fit
     from bmsem.language.mplus import MplusInput
+    from bmsem.pooled import PooledFit
     from bmsem.results.prior_predictive import PriorPredictive
     from bmsem.simulation import Design
 
@@ -277,6 +278,13 @@ class Model(Tabular):
         BmsemError
             If the model, the data or the priors do not fit together, or sampling cannot start.
         """
+        if _frames(data):
+            return self._fit_imputed(
+                data, cluster=cluster, missing=missing, auxiliary=auxiliary, priors=priors, draws=draws,
+                tune=tune, chains=chains, cores=cores, seed=seed, sampler=sampler,
+                target_accept=target_accept, max_depth=max_depth, until=until, max_draws=max_draws,
+                progress=progress,
+            )  # fmt: skip
         if until is not None:
             from bmsem.results.extension import parse_until
 
@@ -338,6 +346,28 @@ class Model(Tabular):
         from bmsem.results.extension import extend_until
 
         return extend_until(fit, until, max_draws, cores=cores, progress=bar, say=say)
+
+    def _fit_imputed(
+        self, frames: Sequence[Any], *, seed: int | None, progress: Any, **settings: Any
+    ) -> PooledFit:
+        """Fit each of several imputed data sets; the posteriors are a mixture."""
+        from bmsem.pooled import PooledFit
+        from bmsem.simulation import whole_seed
+
+        seeds: list[int | None] = [None] * len(frames)
+        if seed is not None:
+            state = np.random.SeedSequence(whole_seed(seed)).generate_state(len(frames))
+            seeds = [int(s) for s in state]
+        say = progress if callable(progress) else (_print_line if progress else None)
+        fits = []
+        for i, frame in enumerate(frames):
+            if say is not None:
+                say(f"Data set {i + 1} of {len(frames)}")
+            try:
+                fits.append(self.fit(frame, seed=seeds[i], progress=False, **settings))
+            except BmsemError as error:
+                raise type(error)(f"Data set {i + 1} of {len(frames)}: {error}") from error
+        return PooledFit.of(fits)
 
     def diagram(
         self, *, variances: bool = False, level: str | None = None, title: str | None = None

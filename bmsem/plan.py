@@ -36,6 +36,7 @@ def plan_text(bound: BoundModel, table: PriorTable) -> str:
         )
     for reason in plan.score_reasons:
         lines.append(f"                          {bound.rows:,} numbers, one a person: {reason}")
+    lines += _missing(bound, plan)
     inside = [n for i, n in enumerate(structure.outcomes) if _row(structure, i) not in plan.rows]
     inside += [s.name for s in structure.slopes if s.row not in plan.rows]
     if bound.spec.multilevel and inside:
@@ -72,21 +73,52 @@ def plan_text(bound: BoundModel, table: PriorTable) -> str:
     return "\n".join(lines)
 
 
+def _missing(bound: BoundModel, plan: SampledQuantities) -> list[str]:
+    """What becomes of missing values: integrated out, or sampled if something multiplies them."""
+    if bound.gaps is None:
+        return []
+    # Not at the top: it brings the compiler with it.
+    from bmsem.likelihood.cells import sampled_values
+
+    absent = ~bound.gaps.observed
+    filled = list(sampled_values(bound, plan))
+    names = bound.structure.outcomes or bound.structure.between_outcomes
+    lines = []
+    if filled:
+        what = ", ".join(names[i] for i in filled)
+        lines.append(
+            f"                          {int(absent[:, filled].sum()):,} missing values of {what}, which "
+            f"a varying slope or a product multiplies"
+        )
+        absent[:, filled] = False
+    count = int(absent.sum()) + int((~bound.gaps.between).sum())
+    if count:
+        lines.append(
+            f"  integrated out exactly: {count:,} missing values, at {len(bound.gaps.patterns):,} patterns"
+        )
+    return lines
+
+
 def _row(structure: Structure, outcome: int) -> int:
     return len(structure.between_outcomes) + outcome
 
 
 def _cost(bound: BoundModel, plan: SampledQuantities) -> str:
     """What an evaluation of the likelihood factorises, in words."""
-    groups = len(bound.pooled.sizes)
     q, p = bound.structure.between.observed, bound.structure.within.observed
     whatever = f", whatever the number of rows ({bound.rows:,})"
-    if plan.needed:
+    if bound.by_cell:
         # Not at the top: it brings the compiler with it.
         from bmsem.likelihood.cells import model_cells
 
         hidden = plan.size - len(plan.rows) - len(bound.structure.between_outcomes)
         of_clusters = f"{bound.clusters:,} factorisations of {hidden} x {hidden}, one a cluster"
+        if bound.gaps is not None and not plan.by_person:
+            cells = model_cells(bound, plan, joined=True)
+            kinds = len(cells.group_cell)
+            of_patterns = f"{kinds:,} of {p or q} x {p or q}, one a pattern of missing values"
+            found = f"{of_clusters}, and {of_patterns}" if bound.spec.multilevel else of_patterns
+            return f"{found}; sums over {len(cells.sizes):,} cells, not over {bound.rows:,} rows"
         if not plan.by_person:
             return of_clusters + whatever
         known = (p if bound.spec.multilevel else q) + len(plan.scores)
@@ -96,6 +128,7 @@ def _cost(bound: BoundModel, plan: SampledQuantities) -> str:
         return f"{of_clusters}, and {of_people}" if bound.spec.multilevel else of_people
     if not bound.spec.multilevel:
         return f"one factorisation of {q} x {q}{whatever}"
+    groups = len(bound.pooled.sizes)
     several = "s" if groups > 1 else ""
     within = f" and one of {p} x {p}" if p else ""
     return f"{groups} factorisation{several} of {q} x {q} (one a cluster size){within}{whatever}"

@@ -227,13 +227,16 @@ SIZES = {"unequal": [3, 1, 4, 2, 5, 3, 2], "balanced": [3] * 6}
 LARGER = [9] * 5
 
 
-def setup(name: str, design: str = "unequal"):
+def setup(name: str, design: str = "unequal", delete=None):
+    """Data, model and a point; ``delete`` takes values out of the data frame."""
     frame = make_data(SIZES.get(design, LARGER))
     frame["w"] = np.where(frame["cluster"].isin(["c0", "c2", "c5"]), 1.0, 0.0)
     random = np.random.default_rng(5)
     frame["sex"] = random.integers(0, 2, len(frame)).astype(float)
     for extra in ("y5", "y6"):
         frame[extra] = 0.5 * frame["y1"] + random.normal(size=len(frame))
+    if delete is not None:
+        frame = delete(frame)
     spec = bmsem.model(MODELS[name]).spec
     bound = bind(spec, frame, "cluster" if spec.multilevel else None)
     table = prior_table(bound, "weak", sample_intercepts=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import test_cluster_likelihood as with_slopes
 from dense import groups_of, joint, normal
 from models_and_designs import DESIGNS, MODELS, make_data
 
 import bmsem
 from bmsem.data import bind
+from bmsem.likelihood.cells import model_cells
 from bmsem.likelihood.cluster_inputs import cluster_inputs, cluster_log_likelihood_at
 from bmsem.likelihood.inputs import kernel_inputs
 from bmsem.likelihood.kernel import packed_log_likelihood
@@ -139,3 +141,88 @@ def test_rows_without_levels_are_told_apart_or_joined():
     assert len(other[4]) == 1 and len(one[4]) == bound.rows
     assert other[0] == pytest.approx(one[0], rel=1e-12)
     assert other[1] == pytest.approx(one[1], rel=1e-9, abs=1e-9)
+
+
+def of_what_is_there(x: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> float:
+    seen = ~np.isnan(x)
+    return normal(x[seen], mean[seen], covariance[np.ix_(seen, seen)])
+
+
+def setup_with_slopes(name: str):
+    """A model with slopes or products, data of which a third is deleted, and what is sampled."""
+
+    def thinned(frame: pd.DataFrame) -> pd.DataFrame:
+        random = np.random.default_rng(4)
+        frame = frame.copy()
+        for column in ("y1", "y2", "y3", "y4", "y5", "y6", "u"):
+            frame.loc[random.random(len(frame)) < 0.3, column] = np.nan
+        return frame
+
+    frame, bound, plan, inputs, theta, sampled, scores = with_slopes.setup(name, "unequal", thinned)
+    index = bound.people.index if bound.people is not None else bound.cluster_ids
+    frame = frame.loc[index].copy()
+    cells = model_cells(bound, plan)
+    filled = np.random.default_rng(6).normal(size=len(cells.filled))
+    outcomes = bound.structure.outcomes or bound.structure.between_outcomes
+    for value, (place, outcome) in zip(filled, cells.filled, strict=True):
+        row, column = frame.index[cells.people[place]], outcomes[outcome]
+        assert np.isnan(frame.loc[row, column])
+        frame.loc[row, column] = value
+    people = np.concatenate([scores.ravel(), filled])
+    return frame, bound, plan, inputs, theta, sampled, scores, people
+
+
+# Who has no value of a model's only outcome is dropped: nothing is missing of the others.
+SEVERAL = [n for n, text in with_slopes.MODELS.items() if "y2" in text or "u ~" in text]
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_slopes_and_products_with_missing_values_have_the_density_of_their_definition(
+    name, monkeypatch
+):
+    frame, bound, plan, inputs, theta, sampled, scores, people = setup_with_slopes(name)
+    assert bound.gaps is not None
+    value, _, mean, covariance, by_cluster = cluster_log_likelihood_at(
+        theta, sampled, inputs, people
+    )
+    monkeypatch.setattr(with_slopes, "normal", of_what_is_there)
+    own = with_slopes.scores_of(bound, plan, frame, scores)
+    expected = [
+        with_slopes.by_definition(
+            bound, plan, group, theta, sampled[j], own[j], (mean[j], covariance[j])
+        )
+        for j, group in enumerate(groups_of(bound, frame))
+    ]
+    assert by_cluster[:, 0] == pytest.approx(expected, rel=1e-7)
+    assert value == pytest.approx(sum(expected), rel=1e-7)
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_gradient_by_all_that_is_sampled(name):
+    _, _, _, inputs, theta, sampled, _, people = setup_with_slopes(name)
+    gradient = cluster_log_likelihood_at(theta, sampled, inputs, people)[1]
+    at = np.concatenate([theta, sampled.ravel(), people])
+    a, b = theta.size, theta.size + sampled.size
+
+    def value(point: np.ndarray) -> float:
+        return cluster_log_likelihood_at(
+            point[:a], point[a:b].reshape(sampled.shape), inputs, point[b:]
+        )[0]
+
+    for i in range(at.size):
+        h = 2e-4 * max(1.0, abs(at[i]) ** 0.5)
+        e = np.zeros(at.size)
+        e[i] = h
+        slope = (8 * (value(at + e) - value(at - e)) - (value(at + 2 * e) - value(at - 2 * e))) / (
+            12 * h
+        )
+        scale = 1 + np.abs(gradient).max()
+        assert gradient[i] == pytest.approx(slope, rel=1e-6, abs=1e-6 * scale), i
+
+
+def test_what_is_sampled_of_missing_values_is_what_must_be_known():
+    _, bound, plan, *_ = setup_with_slopes("slope on a latent mean")
+    cells = model_cells(bound, plan)
+    assert {bound.structure.outcomes[i] for _, i in cells.filled} == {"y2"}
+    _, bound, plan, *_ = setup_with_slopes("slope on a covariate, cross-level")
+    assert len(model_cells(bound, plan).filled) == 0

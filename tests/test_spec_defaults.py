@@ -28,10 +28,12 @@ def test_regression():
 
 def test_exogenous_variables_are_conditioned_on_until_something_is_said_of_them():
     assert "x ~~ z" not in names(parse_formula("y ~ x + z"))
-    # A named variance models x, not z.
-    assert names(parse_formula("y ~ x + z\nx ~~ x")) == {
-        "y ~ x", "y ~ z", "y ~~ y", "y ~ 1", "x ~~ x", "x ~ 1",
+    # A named variance models x, not z, to which it is related.
+    spec = parse_formula("y ~ x + z\nx ~~ x")
+    assert names(spec) == {
+        "y ~ x", "y ~ z", "y ~~ y", "y ~ 1", "x ~ z", "x ~~ x", "x ~ 1",
     }  # fmt: skip
+    assert any("x is regressed on z" in note for note in spec.notes)
     assert {"x ~~ x", "z ~~ z", "x ~~ z"} <= names(parse_formula("y ~ x + z\nx ~ 1\nz ~ 1"))
 
 

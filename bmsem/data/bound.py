@@ -33,6 +33,7 @@ from bmsem.structure.sampled import SampledQuantities, sampled_quantities
 from bmsem.tables import Grid, Row, Tabular
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 # Notes about missing values begin with this.
 MISSING_WORDS = "missing values"
@@ -140,6 +141,50 @@ class BoundModel(Tabular):
     def by_cell(self) -> bool:
         """Whether the likelihood is a sum over cells of clusters, and not of pooled statistics."""
         return self.plan.needed or self.gaps is not None
+
+    @cached_property
+    def covered(self) -> tuple[Mask, Mask] | None:
+        """Which covariances the data show, within (p, p) and between (q, q); ``None`` if all.
+
+        Within clusters two people of one cluster must have both values, between clusters two clusters.
+        """
+        if self.gaps is None:
+            return None
+        if not self.spec.multilevel:
+            number = self.gaps.observed.astype(float)
+            return np.ones((0, 0), dtype=bool), number.T @ number >= 2
+        assert self.people is not None and self.moments is not None
+        p = len(self.structure.outcomes)
+        inside = np.zeros((p, p), dtype=bool)
+        for i in range(p):
+            both = self.gaps.observed & self.gaps.observed[:, [i]]
+            for j in range(i + 1):
+                count = np.bincount(self.people.clusters[both[:, j]], minlength=self.clusters)
+                inside[i, j] = inside[j, i] = count.max() >= 2
+        there = np.hstack([self.gaps.between, self.moments.counts[:, :p] > 0]).astype(float)
+        return inside, there.T @ there >= 2
+
+    @property
+    def never_together(self) -> list[str]:
+        """Pairs of variables whose covariance the data do not show, in words."""
+        if self.covered is None:
+            return []
+        structure, single = self.structure, not self.spec.multilevel
+        inside, outside = self.covered
+        upper = (*structure.between_outcomes, *structure.outcomes)
+        where = "rows" if single else "clusters"
+        found = []
+        for names, mask, unit in (
+            (structure.outcomes, inside, "people of one cluster"),
+            (upper, outside, where),
+        ):
+            found += [
+                f"no two {unit} have values of both {names[j]} and {names[i]}"
+                for i in range(len(names))
+                for j in range(i)
+                if not mask[i, j]
+            ]
+        return found
 
     def missing(self) -> MissingTable:
         """Patterns of missing values, and how much of each covariance is covered."""

@@ -16,13 +16,19 @@ from bmsem.moments.ram import implied_moments
 from bmsem.structure import Structure
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
-def unidentified(structure: Structure, fixed: frozenset[int] = frozenset()) -> list[str]:
+def unidentified(
+    structure: Structure,
+    fixed: frozenset[int] = frozenset(),
+    seen: tuple[Mask, Mask] | None = None,
+) -> list[str]:
     """Names of the parameters that the implied moments do not determine; empty if all are.
 
     ``fixed`` are indices of parameters that constraints determine: they are held. A varying slope is
-    held at a mean other than zero: it is a path that ties its predictor to its outcome.
+    held at a mean other than zero: it is a path that ties its predictor to its outcome. ``seen`` says
+    which covariances the data show, (p, p) within and (q, q) between, where values are missing.
     """
     structure = _at_mean_slopes(structure)
     free = [p.index for p in structure.parameters if p.index not in fixed]
@@ -31,7 +37,7 @@ def unidentified(structure: Structure, fixed: frozenset[int] = frozenset()) -> l
     random = np.random.default_rng(20)
     involved: list[str] | None = None
     for _ in range(2):
-        jacobian = _jacobian(structure, _point(structure, random))[:, free]
+        jacobian = _jacobian(structure, _point(structure, random), seen)[:, free]
         size = np.linalg.norm(jacobian, axis=0)
         scaled = jacobian / np.where(size > 0, size, 1.0)
         _, values, vectors = np.linalg.svd(scaled, full_matrices=True)
@@ -65,7 +71,7 @@ def _point(structure: Structure, random: np.random.Generator) -> Array:
     return theta
 
 
-def _moments(structure: Structure, theta: Array) -> Array:
+def _moments(structure: Structure, theta: Array, seen: tuple[Mask, Mask] | None) -> Array:
     within = implied_moments(structure.within, theta)
     between = implied_moments(structure.between, theta)
     means = between.observed_coefficients.copy()
@@ -73,16 +79,17 @@ def _moments(structure: Structure, theta: Array) -> Array:
     if structure.outcomes:
         means[len(structure.between_outcomes) :, 0] += within.observed_coefficients[:, 0]
     parts = [means.ravel(), within.observed_coefficients[:, 1:].ravel()]
-    for implied in (within, between):
-        parts.append(implied.observed_covariance[np.tril_indices(implied.observed)])
+    for i, implied in enumerate((within, between)):
+        lower = np.tril(np.ones((implied.observed, implied.observed), dtype=bool))
+        parts.append(implied.observed_covariance[lower if seen is None else lower & seen[i]])
     return np.concatenate(parts)
 
 
-def _jacobian(structure: Structure, theta: Array) -> Array:
+def _jacobian(structure: Structure, theta: Array, seen: tuple[Mask, Mask] | None) -> Array:
     columns = []
     for i in range(theta.size):
         step = np.zeros(theta.size)
         step[i] = 1e-5
-        ahead, behind = _moments(structure, theta + step), _moments(structure, theta - step)
+        ahead, behind = (_moments(structure, theta + sign * step, seen) for sign in (1, -1))
         columns.append((ahead - behind) / 2e-5)
     return np.stack(columns, axis=1)

@@ -116,7 +116,12 @@ class FitDraws:
     @cached_property
     def diagnostics(self) -> dict[str, dict[str, float]]:
         """R-hat, PSR and effective sample sizes by name of free parameter."""
-        return {p.name: diagnosed(self.parameters[..., p.index]) for p in self._free}
+        return {p.name: diagnosed(self.parameters[..., p.index], self.runs) for p in self._free}
+
+    @property
+    def runs(self) -> int:
+        """How many data sets the chains come from."""
+        return 1
 
     @cached_property
     def row_diagnostics(self) -> dict[Parameter, dict[str, float]]:

@@ -74,6 +74,7 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
             head=self.convergence.lines,
             good=self.converged,
             diagnostics=self.row_diagnostics,
+            runs=self.runs,
         )
 
     def table(
@@ -172,6 +173,7 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
             head=(title, *self.convergence.lines),
             good=self.converged,
             fixed={r: draws[r] for r in spec.parameters if not r.free},
+            runs=self.runs,
         )
 
     def standardized_rows(self, how: Standardization = "stdyx") -> dict[Parameter, Array]:

@@ -50,9 +50,11 @@ def interval(draws: Array, width: float, kind: str) -> tuple[float, float]:
     return float(lower), float(upper)
 
 
-def summarise(draws: Array, width: float = 0.95, kind: str = "hpd") -> dict[str, float]:
-    """All of `STATISTICS` for draws (chains, draws)."""
-    return located(draws, width, kind) | diagnosed(draws)
+def summarise(
+    draws: Array, width: float = 0.95, kind: str = "hpd", runs: int = 1
+) -> dict[str, float]:
+    """All of `STATISTICS` for draws (chains, draws); ``runs`` as in `diagnosed`."""
+    return located(draws, width, kind) | diagnosed(draws, runs)
 
 
 def located(draws: Array, width: float = 0.95, kind: str = "hpd") -> dict[str, float]:
@@ -70,12 +72,17 @@ def located(draws: Array, width: float = 0.95, kind: str = "hpd") -> dict[str, f
     }
 
 
-def diagnosed(draws: Array) -> dict[str, float]:
+def diagnosed(draws: Array, runs: int = 1) -> dict[str, float]:
     """Whether chains agree, and how much they know.
 
     R-hat and the effective sample sizes are rank-normalised (Vehtari, Gelman, Simpson, Carpenter &
-    Burkner 2021, Bayesian Analysis 16), from ArviZ.
+    Burkner 2021, Bayesian Analysis 16), from ArviZ. Of chains that come in equal parts from several
+    ``runs`` with data of their own, the worst agreement in a run, and the effective draws of all.
     """
+    if runs > 1:
+        every = [diagnosed(part) for part in np.split(draws, runs)]
+        worst = {k: max(e[k] for e in every) for k in ("rhat", "psr")}
+        return worst | {k: sum(e[k] for e in every) for k in ("ess_bulk", "ess_tail")}
     flat = draws.reshape(-1)
     options = {"chain_axis": 0, "draw_axis": 1}
     # Ratios that are one by definition differ by rounding only.

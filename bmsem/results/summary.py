@@ -130,19 +130,21 @@ def summary_table(
     good: bool | None = None,
     fixed: dict[Parameter, Array] | None = None,
     diagnostics: dict[Parameter, dict[str, float]] | None = None,
+    runs: int = 1,
 ) -> Summary:
     """Summarise every parameter, fixed ones included, in the chapter's order and sections.
 
     ``fixed`` has draws of what becomes of fixed parameters, if they do not stay at their values:
-    standardised, a loading that is fixed at one has a posterior.
+    standardised, a loading that is fixed at one has a posterior. ``runs`` as in
+    `bmsem.results.statistics.diagnosed`.
     """
     records = []
     for row in spec.parameters:
         if row.free:
-            known = diagnostics[row] if diagnostics else diagnosed(rows[row])
+            known = diagnostics[row] if diagnostics else diagnosed(rows[row], runs)
             found = located(rows[row], width, interval) | known
         elif fixed is not None and row.fixed:
-            found = summarise(fixed[row], width, interval)
+            found = summarise(fixed[row], width, interval, runs)
         else:
             found = _fixed(row.fixed or 0.0)
         records.append(
@@ -162,7 +164,7 @@ def summary_table(
             }
         )
     for name, draws in defined.items():
-        found = summarise(draws, width, interval)
+        found = summarise(draws, width, interval, runs)
         records.append(
             {
                 "level": None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bmsem.errors import DataError, NotSupportedError
+from bmsem.errors import DataError, DataWarning, NotSupportedError
 from bmsem.spec import ModelSpec, Transform
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """As numbers if all are; else as it is, for the message about what is not."""
+    try:
+        return pd.to_numeric(column)
+    except (ValueError, TypeError):
+        return column
 
 
 @dataclass(frozen=True)
@@ -141,15 +150,41 @@ class MplusInput:
             signs = [c for c in codes if c in (".", "*")]
             for name in names:
                 column = result[name]
-                if signs and column.dtype == object:
-                    column = pd.to_numeric(column.replace(dict.fromkeys(signs, np.nan)))
+                if signs and not pd.api.types.is_numeric_dtype(column):
+                    column = _numbers(column.replace(dict.fromkeys(signs, np.nan)))
                 result[name] = column.mask(column.isin(numbers)) if numbers else column
+        for message in self._codes_elsewhere(result):
+            warnings.warn(message, DataWarning, stacklevel=3)
         if self.selection is not None:
             keep = np.asarray(self.selection.mask(result), dtype=bool)
             if not keep.any():
                 raise DataError(f"USEOBSERVATIONS = {self.selection.text} selects no row.")
             result = result[keep]
         return result
+
+    def _codes_elsewhere(self, frame: pd.DataFrame) -> list[str]:
+        """Codes for missing values that occur as data in variables that they were not declared for."""
+        declared: dict[str, list[str]] = {}
+        for variable, codes in self.missing:
+            for code in codes:
+                if variable != "ALL" and code not in (".", "*"):
+                    declared.setdefault(code, []).append(variable)
+        made = {t.name for t in self.spec.transforms} if self.spec is not None else set()
+        used = [n for n in self.use_variables if n not in made and n in frame.columns]
+        found = []
+        for code, names in declared.items():
+            counts = {
+                n: int((frame[n] == float(code)).sum()) for n in used if n not in names
+            }
+            counts = {n: c for n, c in counts.items() if c}
+            if counts:
+                shown = ", ".join(f"{n} (in {c:,} rows)" for n, c in counts.items())
+                found.append(
+                    f"{code} is declared missing for {', '.join(names)}, but occurs as data in {shown}, "
+                    f"where it is taken as it is. If it is missing there too: MISSING ARE "
+                    f"{' '.join([*names, *counts])} ({code});"
+                )
+        return found
 
     def __str__(self) -> str:
         lines = [f"MplusInput: {self.title or 'untitled'}"]

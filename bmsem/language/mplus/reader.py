@@ -173,7 +173,7 @@ def _model(
         return None, ()
     twolevel = "TWOLEVEL" in types
     builder = StatementBuilder(
-        known=tuple(use),
+        known=tuple(dict.fromkeys([*use, *variables.auxiliary])),
         split_by_default=True,
         # With TYPE = COMPLEX clusters are no level of the model.
         cluster=variables.cluster if twolevel else None,
@@ -193,6 +193,7 @@ def _model(
                 f"'{transform.name}' is a cluster mean, but is not listed under BETWEEN",
                 commands["VARIABLE"].place, expected=f"BETWEEN IS … {transform.name}; in VARIABLE",
             )  # fmt: skip
+    builder.auxiliary(variables.auxiliary)
     reader = ModelReader(builder, list(use), twolevel)
     reader.read(commands["MODEL"])
     labels = dict(reader.labels)

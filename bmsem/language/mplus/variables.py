@@ -32,6 +32,10 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
+# Kinds of auxiliary variables: those of missingness, and those of latent classes.
+_AUXILIARY = ("M", "R", "E", "R3STEP", "DU3STEP", "DE3STEP", "DCATEGORICAL", "DCONTINUOUS", "BCH")
+
+
 @dataclass
 class Variables:
     """What DATA, VARIABLE and DEFINE said, while the input is read."""
@@ -45,6 +49,7 @@ class Variables:
     lists: dict[str, list[str]] = field(default_factory=dict)
     transforms: list[Transform] = field(default_factory=list)
     ignored: list[Ignored] = field(default_factory=list)
+    auxiliary: list[str] = field(default_factory=list)
 
     @property
     def by_case(self) -> dict[str, str]:
@@ -133,7 +138,9 @@ def read_variable_command(command: Command, result: Variables, made: list[str]) 
                 result.cluster = found[0]
             case "WITHIN" | "BETWEEN" | "CATEGORICAL" | "COUNT":
                 result.lists[name] = result.resolve(value, name, made)
-            case "IDVARIABLE" | "AUXILIARY":
+            case "AUXILIARY":
+                _auxiliary(statement, value, result)
+            case "IDVARIABLE":
                 result.ignore(statement, "the variable is not part of the model")
             case _:
                 raise ModelSyntaxError(
@@ -178,16 +185,48 @@ def _missing(
 
 
 def _codes(words: tuple[Word, ...]) -> list[str]:
-    found, sign = [], ""
+    found: list[str] = []
+    sign, first, last = "", "", None
     for word in words:
         if word.is_op("-"):
-            sign = "-"
+            # 8-10 is a range; -9 -8 are two numbers.
+            joined = last is not None and last.kind == "number" and last.place.end == word.place.start
+            sign, first = ("", found[-1]) if joined else ("-", "")
+        elif word.kind == "number" and first:
+            found += _range(first, word)
+            first = ""
         elif word.kind == "number":
             found.append(sign + word.value)
             sign = ""
         elif not word.is_op(","):
             raise ModelSyntaxError(f"unexpected '{word.value}'", word.place, expected="a number")
+        last = word
     return found
+
+
+def _range(first: str, word: Word) -> list[str]:
+    """The whole numbers after ``first``, up to ``word``."""
+    low, high = float(first), float(word.value)
+    if low != int(low) or high != int(high) or high <= low:
+        raise ModelSyntaxError(
+            f"'{first}-{word.value}' is no range", word.place, expected="a larger whole number"
+        )
+    return [str(n) for n in range(int(low) + 1, int(high) + 1)]
+
+
+def _auxiliary(statement: Statement, value: tuple[Word, ...], result: Variables) -> None:
+    """``AUXILIARY = (M) a b`` or ``a (M)``: correlates of missingness; else names without effect."""
+    names = [w for w in value if not w.is_op("(", ")") and w.upper not in _AUXILIARY]
+    kinds = {w.upper for w in value if w.upper in _AUXILIARY}
+    if kinds == {"M"}:
+        result.auxiliary += result.resolve(tuple(names), "AUXILIARY")
+    elif kinds:
+        raise ModelSyntaxError(
+            f"AUXILIARY ({' '.join(sorted(kinds))}) is not supported: {statement.text}",
+            statement.place, expected="AUXILIARY = (M) names, correlates of missing values",
+        )  # fmt: skip
+    else:
+        result.ignore(statement, "the variable is not part of the model")
 
 
 def _selection(statement: Statement, value: tuple[Word, ...], result: Variables) -> Selection:
