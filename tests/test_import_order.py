@@ -34,7 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("diagrams", "plots"),
     ("reports",),
     ("api", "cli", "fit", "plan", "comparison", "intraclass", "examples", "__init__", "__main__",
-     "study"),
+     "pooled", "study"),
 )  # fmt: skip
 # These may import nothing else of bmsem, whatever their floor.
 ONLY: dict[str, set[str]] = {"examples": {"errors"}}

@@ -94,6 +94,8 @@ def bind(
         raise ModelError(f"'{cluster}' names the clusters; it cannot also be in the model.")
     places = dict(spec.statements.places) if spec.statements is not None else {}
     columns = numeric_columns(frame, spec.observed, places, missing=True)
+    if spec.multilevel and cluster is not None:
+        _clusters(frame, cluster)  # raises if clusters are not told
     checks.constant(columns)
     notes: list[str] = []
     if missing == "listwise":

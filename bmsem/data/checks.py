@@ -99,7 +99,7 @@ def levels(
                 f"'{name}' has no variance inside clusters, so it has no within part. Declare it "
                 f"between-only ('between: {name}'), and use it at the between level only."
             )
-    if freedom.min() < p:
+    if p and freedom.min() < p:
         raise DataError(
             f"There are {int(freedom.min())} differences between members of one cluster for {p} "
             f"variables: too few people in clusters of two or more to learn their covariances inside "

@@ -88,6 +88,11 @@ class Graph:
     by_cell: bool = False
 
     @property
+    def of_people(self) -> bool:
+        """Whether numbers of people are sampled: scores, or missing values."""
+        return any(v.name in ("person_scores", "missing_values") for v in self.variables)
+
+    @property
     def size(self) -> int:
         """Length of ``parameters``: parameters, and the sampled quantities of clusters and people."""
         return sum(len(v.indices) for v in self.variables if v.scale == "cluster") + len(
@@ -115,26 +120,36 @@ def build_graph(bound: BoundModel, table: PriorTable) -> Graph:
         order = tuple(theta.order)
         names = [bound.structure.parameters[i].name for i in order]
         if bound.by_cell:
-            inputs = cluster_inputs(bound, table, order, joined=True)
-            likelihood = cluster_log_likelihood
             names += theta.add_cluster_quantities(plan, data)
-        else:
-            inputs = kernel_inputs(bound, table, order)
-            likelihood = two_level_log_likelihood
         model.add_coord("parameter", names)
         vector = pt.concatenate(theta.pieces) if theta.pieces else pt.zeros((0,))
         parameters = pm.Deterministic("parameters", vector, dims="parameter")
-        value, _ = likelihood(
-            parameters,
-            data.slice(inputs.data),
-            pt.constant(inputs.integers),
-            pt.constant(inputs.reals),
-        )
-        pm.Potential("log_likelihood", value)
         coordinates = path_coordinates(bound, table)
         scales = theta.scales(coordinates, data) if coordinates is not None else {}
+        if bound.by_cell:
+            inputs = cluster_inputs(bound, table, order, joined=True)
+            value = _by_cell(parameters, inputs, data)
+        else:
+            inputs = kernel_inputs(bound, table, order)
+            value, _ = two_level_log_likelihood(
+                parameters,
+                data.slice(inputs.data),
+                pt.constant(inputs.integers),
+                pt.constant(inputs.reals),
+            )
+        pm.Potential("log_likelihood", value)
         data.fill()
     return Graph(model, inputs, tuple(theta.variables), plan, coordinates, scales, bound.by_cell)
+
+
+def _by_cell(parameters: Any, inputs: KernelInputs, data: DataVector) -> Any:
+    """The likelihood with everything that depends on the data, cells and patterns included, as data."""
+    count = len(inputs.integers)
+    whole = data.rest(np.concatenate([[count], inputs.integers, inputs.data]))
+    end = 1 + pt.cast(whole[0], "int64")
+    integers = pt.cast(whole[1:end], "int64")
+    value, _ = cluster_log_likelihood(parameters, whole[end:], integers, pt.constant(inputs.reals))
+    return value
 
 
 def build_prior_graph(bound: BoundModel, table: PriorTable, forward: bool = False) -> PriorGraph:

@@ -90,6 +90,15 @@ class DataVector:
         self._length += len(values)
         return self._shared[start : self._length]
 
+    def rest(self, values: np.ndarray) -> Any:
+        """Append values of any number, after which nothing can follow.
+
+        Models whose last values differ in number are of one shape.
+        """
+        start = self._length
+        self.slice(values)
+        return self._shared[start:]
+
     def fill(self) -> None:
         """Put the values in, when all are there."""
         self._shared.set_value(np.concatenate([np.empty(0), *self._values]))

@@ -184,7 +184,9 @@ def _unidentified_by_gaps(table: PriorTable, names: set[str], apart: list[str]) 
         f"The pattern of missing values leaves parameters unidentified: {shown}. Nothing in the data "
         f"shows how these hang together: {'; '.join(apart)}."
     )
-    remedy = "Fix these parameters at zero, leave one of the variables out, or give informative priors."
+    remedy = (
+        "Fix these parameters at zero, leave one of the variables out, or give informative priors."
+    )
     if table.flat_covariances or not all(r.proper for r in rows):
         raise ModelError(
             f"{message} With improper priors ({table.preset}) there is no posterior. {remedy}"

@@ -218,9 +218,11 @@ def load[F: FitResults](path: str | Path, cls: type[F]) -> F:
     if "cluster_mean" in fixed:
         fixed = fixed.sel(member_variable_2=names)
         members = ClusterStatistics(
-            fixed["cluster_size"].values[:, None],
-            fixed["cluster_mean"].values[:, None],
-            fixed["cluster_scatter"].values[:, None],
+            # Sums over columns round as they did when the fit was made.
+            *(
+                np.ascontiguousarray(fixed[name].values)[:, None]
+                for name in ("cluster_size", "cluster_mean", "cluster_scatter")
+            )
         )
     people = None
     if "people" in fixed:

@@ -256,8 +256,8 @@ def _nutpie(
             blocking=False,
             # Sampled quantities of clusters hang together with intercepts; a diagonal mass matrix
             # would need long trajectories (for Table 25.9 four times fewer effective draws).
-            # Without them, or with as many numbers as people, its own cost is more than it saves.
-            adaptation="low_rank" if graph.plan.rows and not graph.plan.scores else "diag",
+            # Without them, or with numbers of people, its own cost is more than it saves.
+            adaptation="diag" if graph.of_people or not graph.plan.rows else "low_rank",
         )
 
     if starts is None:
@@ -415,11 +415,17 @@ def shape_key(graph: Graph, table: PriorTable) -> object | None:
     return (
         tuple(rows),
         names,
-        graph.inputs.integers.tobytes(),
+        # What differs with the data's cells is data where the likelihood is a sum over them.
+        graph.by_cell or (graph.inputs.integers.tobytes(), len(graph.inputs.data)),
         graph.inputs.reals.tobytes(),
         tuple((v.indices, v.scale, v.sizes) for v in graph.variables),
         graph.by_cell,
         tuple(graph.inputs.order),
         tuple((b.pairs, b.flat, b.wishart) for b in table.blocks),
-        graph.coordinates and (graph.coordinates.paths, graph.coordinates.variables),
+        graph.coordinates
+        and (
+            graph.coordinates.paths,
+            graph.coordinates.variables,
+            len(graph.coordinates.numbers),
+        ),  # fmt: skip
     )

@@ -173,9 +173,7 @@ class MplusInput:
         used = [n for n in self.use_variables if n not in made and n in frame.columns]
         found = []
         for code, names in declared.items():
-            counts = {
-                n: int((frame[n] == float(code)).sum()) for n in used if n not in names
-            }
+            counts = {n: int((frame[n] == float(code)).sum()) for n in used if n not in names}
             counts = {n: c for n, c in counts.items() if c}
             if counts:
                 shown = ", ".join(f"{n} (in {c:,} rows)" for n, c in counts.items())

@@ -190,7 +190,9 @@ def _codes(words: tuple[Word, ...]) -> list[str]:
     for word in words:
         if word.is_op("-"):
             # 8-10 is a range; -9 -8 are two numbers.
-            joined = last is not None and last.kind == "number" and last.place.end == word.place.start
+            joined = (
+                last is not None and last.kind == "number" and last.place.end == word.place.start
+            )
             sign, first = ("", found[-1]) if joined else ("-", "")
         elif word.kind == "number" and first:
             found += _range(first, word)
