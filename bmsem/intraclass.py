@@ -84,23 +84,30 @@ def icc(
     parts = [("", frame)] if by is None else [(v, g) for v, g in frame.groupby(by, sort=True)]
     records = []
     for arm, part in parts:
-        columns = numeric_columns(part, [*names, *covariates], {})
-        codes, ids = pd.factorize(part[cluster])
-        if len(ids) < 2:
-            raise DataError(f"{by} = {arm} has a single cluster: nothing differs between clusters.")
-        sizes = np.bincount(codes).astype(float)
         for name in names:
+            # Of the rows in which the variable and the covariates are observed.
+            columns = numeric_columns(part, [name, *covariates], {}, missing=True)
+            there = ~np.any([np.isnan(c) for c in columns.values()], axis=0)
+            own = part[there]
+            codes, ids = pd.factorize(own[cluster])
+            if len(ids) < 2:
+                raise DataError(
+                    f"{by} = {arm} has a single cluster: nothing differs between clusters."
+                    if by
+                    else f"'{name}' is observed in a single cluster."
+                )
+            sizes = np.bincount(codes).astype(float)
             record: dict[str, Any] = {} if by is None else {str(by): arm}
             record["variable"] = name
             if covariates:
-                record["ml"] = _residual_ml(part, cluster, name, covariates)
+                record["ml"] = _residual_ml(own, cluster, name, covariates)
             else:
-                found = intraclass_correlations(columns[name], codes)
+                found = intraclass_correlations(columns[name][there], codes)
                 kinds = ("ml", "anova", "double_entry", "reliability")
                 record |= {k: found[k] for k in kinds}
             estimate = record["ml"]
             if bayes:
-                posterior = _posterior(part, cluster, name, covariates, priors, draws, seed, width)
+                posterior = _posterior(own, cluster, name, covariates, priors, draws, seed, width)
                 record |= posterior
                 estimate = posterior["bayes"]
             effects = design_effects(estimate, sizes)

@@ -87,14 +87,15 @@ def _missing(bound: BoundModel, plan: SampledQuantities) -> list[str]:
     if filled:
         what = ", ".join(names[i] for i in filled)
         lines.append(
-            f"                          {int(absent[:, filled].sum()):,} missing values of {what}, which "
-            f"a varying slope or a product multiplies"
+            f"                          {int(absent[:, filled].sum()):,} missing values of {what}, "
+            f"which a varying slope or a product multiplies"
         )
         absent[:, filled] = False
     count = int(absent.sum()) + int((~bound.gaps.between).sum())
     if count:
         lines.append(
-            f"  integrated out exactly: {count:,} missing values, at {len(bound.gaps.patterns):,} patterns"
+            f"  integrated out exactly: {count:,} missing values, at "
+            f"{len(bound.gaps.patterns):,} patterns"
         )
     return lines
 

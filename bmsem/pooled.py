@@ -1,11 +1,11 @@
 """Fits of multiply imputed data sets, pooled.
 
-Given one imputed data set the posterior is p(theta | observed, imputed); what is wanted averages it over
-the imputations, so that draws of all of them, in equal numbers, are draws of the mixture (Gelman, Carlin,
-Stern, Dunson, Vehtari & Rubin 2013, *Bayesian data analysis*, section 18.2; Zhou & Reiter 2010, American
-Statistician 64, 159-163). The share of a parameter's posterior variance that lies between imputations is
-what the missing values cost (Rubin 1987, *Multiple imputation for nonresponse in surveys*, equation
-3.1.10).
+Given one imputed data set the posterior is p(theta | observed, imputed); what is wanted averages it
+over the imputations, so that draws of all of them, in equal numbers, are draws of the mixture (Gelman,
+Carlin, Stern, Dunson, Vehtari & Rubin 2013, *Bayesian data analysis*, section 18.2; Zhou & Reiter 2010,
+American Statistician 64, 159-163). The share of a parameter's posterior variance that lies between
+imputations is what the missing values cost (Rubin 1987, *Multiple imputation for nonresponse in
+surveys*, equation 3.1.10).
 """
 
 from __future__ import annotations

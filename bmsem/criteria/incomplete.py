@@ -26,10 +26,13 @@ from bmsem.spec import Level
 Array = NDArray[np.float64]
 
 
-def replicates(
-    bound: BoundModel, saturated: Saturated, parameters: Array, random: np.random.Generator
-) -> Iterator[Array]:
-    """The kernel's data vector of a replicated data set for each draw (D, P)."""
+def replicated_rows(
+    bound: BoundModel, parameters: Array, random: np.random.Generator
+) -> Iterator[tuple[Array, Array]]:
+    """(y, x) of replicated people (N, d), and z (J, nz), at each draw (D, P), nothing missing.
+
+    Without levels (z, x) of the rows, twice.
+    """
     structure = bound.structure
     within, between = (
         implied_moments(s, parameters) for s in (structure.within, structure.between)
@@ -46,11 +49,11 @@ def replicates(
         means = x_between @ between.observed_coefficients[d].T
         effects = means + random.standard_normal((clusters, q)) @ roots[d].T
         if not bound.spec.multilevel:
-            yield saturated.data_of(np.hstack([effects, bound.between_covariates]), effects)
+            yield np.hstack([effects, bound.between_covariates]), effects
             continue
         y = effects[own.clusters, q - p :] + x_within @ within.observed_coefficients[d].T
         y += random.standard_normal(y.shape) @ inner[d].T
-        yield saturated.data_of(np.hstack([y, own.values[:, p:]]), effects[:, : q - p])
+        yield np.hstack([y, own.values[:, p:]]), effects[:, : q - p]
 
 
 def discrepancies_at(
@@ -103,7 +106,9 @@ def compared(
     levels = has_levels(bound)
     implied = saturated.implied(parameters)
     mine, theirs, points = [], [], []
-    for point, data in zip(implied, replicates(bound, saturated, parameters, random), strict=True):
+    rows = replicated_rows(bound, parameters, random)
+    for point, (people, between) in zip(implied, rows, strict=True):
+        data = saturated.data_of(people, between)
         mine.append(
             discrepancies_at(
                 saturated, saturated.inputs.data, saturated.value, point, levels=levels

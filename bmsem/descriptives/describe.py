@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from bmsem.data.checks import varies_within
 from bmsem.data.read import numeric_columns, read_data
-from bmsem.data.statistics import cluster_statistics, pooled_statistics
+from bmsem.data.statistics import cluster_statistics, observed_moments, pooled_statistics
 from bmsem.data.transform import apply_transforms
+from bmsem.descriptives.incomplete import incomplete_moments
 from bmsem.descriptives.information import standard_errors
 from bmsem.descriptives.intraclass import design_effects
 from bmsem.errors import DataError, did_you_mean
@@ -184,7 +185,8 @@ def describe(
     Raises
     ------
     DataError
-        If a variable is missing, not numeric, or without variance inside and between clusters.
+        If a variable is not there, not numeric, missing everywhere, or without variance inside and
+        between clusters.
 
     Examples
     --------
@@ -208,7 +210,7 @@ def describe(
     if variables is None:
         variables = [str(n) for n in frame.select_dtypes("number").columns if str(n) != cluster]
     names = list(dict.fromkeys([*variables, *within, *between]))
-    columns = numeric_columns(frame, names, {})
+    columns = numeric_columns(frame, names, {}, missing=True)
     absent = int(frame[cluster].isna().sum())
     if absent:
         raise DataError(f"The cluster variable '{cluster}' is missing in {absent} row(s).")
@@ -218,8 +220,11 @@ def describe(
     if len(ids) == len(codes):
         raise DataError("Every cluster has a single member: the levels cannot be told apart.")
     for name in names:
-        if np.ptp(columns[name]) == 0.0:
-            raise DataError(f"'{name}' does not vary: it is {columns[name][0]:g} in every row.")
+        if np.isnan(columns[name]).all():
+            raise DataError(f"'{name}' is missing in every row.")
+        if np.nanmax(columns[name]) == np.nanmin(columns[name]):
+            value = np.nanmax(columns[name])
+            raise DataError(f"'{name}' does not vary: it is {value:g} in every row.")
     return _describe(columns, names, codes, ids, list(within), list(between))
 
 
@@ -246,28 +251,36 @@ def _describe(
             elif name not in between:
                 notes.append(f"{name} is constant in every cluster: it is between-only.")
             z_names.append(name)
-            z_columns.append(np.bincount(codes, values) / counts)
+            z_columns.append(observed_moments(values[:, None], codes, len(ids)).means[:, 0])
         else:
             y_names.append(name)
     z = np.column_stack(z_columns) if z_names else np.empty((len(ids), 0))
     y = np.column_stack([columns[n] for n in y_names]) if y_names else np.empty((len(codes), 0))
-    members = cluster_statistics(y, codes, len(ids))
-    pooled = pooled_statistics(members, z, np.empty((len(ids), 0)), len(y_names))
     only = np.array([i for i, n in enumerate(y_names) if n in within], dtype=np.intp)
     both = np.array([i for i, n in enumerate(y_names) if n not in within], dtype=np.intp)
     layout = Layout(len(z_names), both, only, 0, 0)
-    data = TwoLevelData(pooled.scatter[None], pooled.cross[None], pooled.sizes, pooled.counts)
     needed = len(z_names) + 1
     if len(ids) <= needed:
         raise DataError(
             f"{len(ids)} clusters are too few for the covariances of {len(z_names)} between-only "
             f"variables: at least {needed + 1} are needed."
         )
-    found = unrestricted(data, layout, 1e-12)
-    reduced = reduced_from(found.parts, layout)[0]
-    mean = reduced.between_coefficients[:, 0] + pooled.shift[: len(z_names) + len(y_names)]
-    sb, sw = reduced.between_covariance, reduced.within_covariance
-    errors = standard_errors(sb, sw, layout, pooled.sizes, pooled.counts)
+    if np.isnan(y).any() or np.isnan(z).any():
+        notes += _said(y, z, y_names, z_names)
+        whole = ~np.isnan(y).all(axis=1)
+        value, mean, sb, sw, errors = incomplete_moments(
+            y[whole], z, codes[whole], ids, y_names, z_names, layout
+        )
+    else:
+        members = cluster_statistics(y, codes, len(ids))
+        pooled = pooled_statistics(members, z, np.empty((len(ids), 0)), len(y_names))
+        data = TwoLevelData(pooled.scatter[None], pooled.cross[None], pooled.sizes, pooled.counts)
+        found = unrestricted(data, layout, 1e-12)
+        value = float(found.value[0])
+        reduced = reduced_from(found.parts, layout)[0]
+        mean = reduced.between_coefficients[:, 0] + pooled.shift[: len(z_names) + len(y_names)]
+        sb, sw = reduced.between_covariance, reduced.within_covariance
+        errors = standard_errors(sb, sw, layout, pooled.sizes, pooled.counts)
     q_names = [*z_names, *y_names]
     keep = [*range(len(z_names)), *(len(z_names) + both)]
     within_mean = np.zeros(len(y_names))
@@ -283,13 +296,26 @@ def _describe(
             errors.between_r[np.ix_(keep, keep)],
         ),
         icc,
-        float(found.value[0]),
+        value,
         sum(layout.free_parameters),
         len(codes),
         len(ids),
         counts.astype(np.int64),
         tuple(notes),
     )  # fmt: skip
+
+
+def _said(y: Array, z: Array, y_names: list[str], z_names: list[str]) -> list[str]:
+    """What is missing, in words."""
+    absent = {n: int(c) for n, c in zip(y_names, np.isnan(y).sum(axis=0), strict=True)}
+    absent |= {
+        f"{n} (of clusters)": int(c) for n, c in zip(z_names, np.isnan(z).sum(axis=0), strict=True)
+    }
+    shown = ", ".join(f"{n} {c:,}" for n, c in absent.items() if c)
+    return [
+        f"Missing values ({shown}): maximum likelihood of what is observed, with standard errors from "
+        f"the observed information."
+    ]
 
 
 def _level(

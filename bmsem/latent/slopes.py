@@ -2,8 +2,8 @@
 
 In models in which quantities were sampled, and where values are missing. What was integrated out is
 drawn from its exact conditional distribution given parameters, data and sampled quantities: first the
-cluster effects and slopes, from the posterior that the likelihood kernel computes, then the other factors
-and what is missing given these, by conditional simulation (see `bmsem.latent.recover`).
+cluster effects and slopes, from the posterior that the likelihood kernel computes, then the other
+factors and what is missing given these, by conditional simulation (see `bmsem.latent.recover`).
 """
 
 from __future__ import annotations

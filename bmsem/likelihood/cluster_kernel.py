@@ -3,8 +3,8 @@
 Some quantities of a cluster are sampled (C_j: latent means of slope predictors, slopes on factors,
 factors that are multiplied with others), and some of a person (f_ij: within-level factors that are
 multiplied with others, and missing values that a varying slope multiplies); given them everything
-else is linear Gaussian and integrated out. With k_j = (z_j, C_j) known, b_j the other cluster effects and
-varying slopes, x_j and x_ij covariates, and f_ij among the outcomes y_ij,
+else is linear Gaussian and integrated out. With k_j = (z_j, C_j) known, b_j the other cluster effects
+and varying slopes, x_j and x_ij covariates, and f_ij among the outcomes y_ij,
 
     (k_j, b_j) ~ N(Pi_j x_j, Sigma_Bj)                        between structure, a RAM
     e_ij = y_ij - u_j - Pi_ij x_ij - sum_r s_rj src_rij l_rij  ~ N(0, Sigma_ij)
@@ -26,7 +26,8 @@ with X = T (I + G T)^-1 the posterior covariance of b_j, X g its posterior mean 
 Missing values are integrated out by leaving them out: what is missing of z_j is not among the known
 rows, and Sigma_ij^-1 stands for the inverse over the observed outcomes of the person, with zeros
 elsewhere (Little & Rubin 2002, Statistical analysis with missing data, section 11.2). Whatever stands
-for a missing y_ij in v is multiplied by these zeros. A pattern of missing values is one more thing that cells differ in.
+for a missing y_ij in v is multiplied by these zeros. A pattern of missing values is one more thing
+that cells differ in.
 
 Entries of A_B or A_W may be multiplied by a number of the cluster or the person, observed or sampled: a
 coefficient of a product of two variables, or a slope on a factor (`bmsem.likelihood.modulation`).

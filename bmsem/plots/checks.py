@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bmsem.criteria.incomplete import replicated_rows
 from bmsem.criteria.predictive import spaced
 from bmsem.criteria.replicate import replicated_means
+from bmsem.data import BoundModel
+from bmsem.data.statistics import observed_moments
 from bmsem.errors import ModelError, did_you_mean
 from bmsem.likelihood.reduced import cluster_rows, reduced_form
 from bmsem.plots.style import (
@@ -123,31 +126,46 @@ def cluster_means(fit: FitResults, names: str | Sequence[str] | None, seed: int)
             raise ModelError(
                 f"No variable '{name}' with cluster means to model. {did_you_mean(name, known)}"
             )
-    rows = cluster_rows(fit.bound)
     used = spaced(len(fit.flat_parameters), _REPLICATES)
-    reduced = reduced_form(fit.bound, fit.flat_parameters[used])
-    replicated = replicated_means(
-        reduced, rows, np.random.default_rng([seed, crc32(b"replicates")])
-    )
-    shift = fit.bound.shift
+    random = np.random.default_rng([seed, crc32(b"replicates")])
+    observed, replicated = _means_of_clusters(fit.bound, fit.flat_parameters[used], random)
     columns, _ = grid_size(len(chosen), 3)
     collection, axes_of = panels(chosen, columns=columns, width=2.9, height=2.3)
     for name in chosen:
         i, axes = known.index(name), axes_of[name]
-        for draw in replicated[:60, :, i] + shift[i]:
+        there = ~np.isnan(observed[:, i])
+        for draw in replicated[:60, there, i]:
             grid, density, _ = array_stats.kde(draw)
             axes.plot(grid, density, color=BLUE, alpha=0.12, linewidth=0.8)
-        own = rows.outcomes[:, i] + shift[i]
+        own = observed[there, i]
         grid, density, _ = array_stats.kde(own)
         axes.plot(grid, density, color="black", linewidth=1.8)
         axes.plot(own, np.zeros(len(own)), "|", color="black", markersize=7, clip_on=False)
-        spread = replicated[:, :, i].std(axis=1, ddof=1)
+        spread = replicated[:, there, i].std(axis=1, ddof=1)
         p = float(np.mean(spread > own.std(ddof=1)))
         axes.set_title(f"{name}, means of clusters\nP(replicated SD > SD) = {p:.2f}")
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("data (black), replicated (blue)")
     return collection
+
+
+def _means_of_clusters(
+    bound: BoundModel, parameters: Array, random: np.random.Generator
+) -> tuple[Array, Array]:
+    """Means (J, q) of what is observed in each cluster, and those of replicates (D, J, q)."""
+    q, p = bound.structure.between.observed, len(bound.structure.outcomes)
+    if bound.gaps is None:
+        rows = cluster_rows(bound)
+        means = replicated_means(reduced_form(bound, parameters), rows, random)
+        return rows.outcomes + bound.shift[:q], means + bound.shift[:q]
+    assert bound.moments is not None and bound.people is not None
+    found = []
+    for people, between in replicated_rows(bound, parameters, random):
+        y = np.where(bound.gaps.observed, people[:, :p], np.nan)
+        means = observed_moments(y, bound.people.clusters, bound.clusters).means
+        found.append(np.hstack([np.where(bound.gaps.between, between, np.nan), means]))
+    return np.hstack([bound.between_outcomes, bound.moments.means[:, :p]]), np.array(found)
 
 
 @styled

@@ -129,17 +129,27 @@ def _others(fit: FitResults, outcome: str, predictor: str) -> list[str]:
 def _partial(
     fit: FitResults, outcome: str, predictor: str, columns: list[str]
 ) -> tuple[Array, Array, Array, Array, NDArray[np.intp]]:
-    """x, y of people and of clusters (means), y without the other predictors' parts."""
+    """x, y of people and of clusters (means), y without the other predictors' parts.
+
+    Of people of whom all these are observed.
+    """
     people, bound = fit.bound.people, fit.bound
     assert people is not None
-    codes = people.clusters
+    used = {predictor, outcome, *(r.rhs for r in fit.spec.at("within", "~") if r.lhs == outcome)}
+    needed = people.values[:, [i for i, n in enumerate(columns) if n in used]]
+    values, codes = people.values, people.clusters
+    left = np.arange(bound.clusters)
+    whole = ~np.isnan(needed).any(axis=1)
+    if not whole.all():
+        values = values[whole]
+        left, codes = np.unique(codes[whole], return_inverse=True)
     sizes = np.bincount(codes)
 
     def mean(values: Array) -> Array:
         return np.bincount(codes, values) / sizes
 
     def column(name: str) -> Array | None:
-        return people.values[:, columns.index(name)] if name in columns else None
+        return values[:, columns.index(name)] if name in columns else None
 
     x, y = column(predictor), column(outcome)
     assert x is not None and y is not None
@@ -152,11 +162,12 @@ def _partial(
         if row.level == "between":
             covariates = bound.structure.between_covariates
             if row.rhs in covariates:
-                own = bound.between_covariates[:, covariates.index(row.rhs)]
+                own = bound.between_covariates[left, covariates.index(row.rhs)]
             elif other is not None:
                 own = mean(other)
             elif row.rhs in bound.structure.between_outcomes:
-                own = bound.between_outcomes[:, bound.structure.between_outcomes.index(row.rhs)]
+                own = bound.between_outcomes[left, bound.structure.between_outcomes.index(row.rhs)]
+                own = np.where(np.isnan(own), np.nanmean(own), own)
             else:
                 # A factor or a product has no data to take out.
                 continue

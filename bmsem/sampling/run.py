@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bmsem.data import BoundModel
 from bmsem.errors import Interrupted, ModelError, SamplingError, did_you_mean
 from bmsem.graph import Graph, build_graph
+from bmsem.graph.coordinates import PathCoordinates
 from bmsem.graph.variables import cut_off
 from bmsem.likelihood import cluster_call, kernel
 from bmsem.likelihood.cluster_inputs import cluster_value_and_gradient
@@ -422,10 +423,9 @@ def shape_key(graph: Graph, table: PriorTable) -> object | None:
         graph.by_cell,
         tuple(graph.inputs.order),
         tuple((b.pairs, b.flat, b.wishart) for b in table.blocks),
-        graph.coordinates
-        and (
-            graph.coordinates.paths,
-            graph.coordinates.variables,
-            len(graph.coordinates.numbers),
-        ),  # fmt: skip
+        graph.coordinates and _of_coordinates(graph.coordinates),
     )
+
+
+def _of_coordinates(found: PathCoordinates) -> tuple[object, ...]:
+    return found.paths, found.variables, len(found.numbers)
