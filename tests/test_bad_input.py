@@ -144,12 +144,14 @@ def test_not_numeric(frame):
     assert "'y2' is not numeric: 'high' in row 7" in text
 
 
-def test_missing_values_are_counted(frame):
+def test_missing_values_of_covariates_are_counted(frame):
     frame.loc[[3, 5, 8], "y1"] = np.nan
-    frame.loc[4, "w"] = np.nan
+    frame.loc[frame["cluster"] == "c2", "w"] = np.nan
+    count = int((frame["cluster"] == "c2").sum())
     text = data_error(frame)
-    assert "y1 (3), w (1)" in text
-    assert "not supported yet" in text
+    assert f"w ({count})" in text and "y1" not in text
+    for way in ("missing='listwise'", "missing='model'", "w ~~ w", "imputed data frames"):
+        assert way in text
 
 
 def test_infinite_values(frame):

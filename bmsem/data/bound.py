@@ -22,6 +22,7 @@ from bmsem.data.statistics import (
     CompleteStatistics,
     ObservedMoments,
     PooledStatistics,
+    cluster_statistics,
     moments_of,
     observed_moments,
     pooled_statistics,
@@ -288,6 +289,8 @@ def assemble(
         gaps = None
     moments, statistics = None, None
     sizes = np.ones(len(cluster_ids))
+    if members is None and people is not None and not np.isnan(people.values).any():
+        members = cluster_statistics(people.values, people.clusters, len(cluster_ids))
     if members is not None:
         moments, sizes = moments_of(members), members.cluster_sizes
     elif people is not None:

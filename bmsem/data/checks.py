@@ -94,6 +94,11 @@ def levels(
                 f"'{name}' is observed of no two members of one cluster, so nothing can be learned "
                 f"about its differences inside clusters."
             )
+        if np.count_nonzero(moments.counts[:, i]) < 2:
+            raise DataError(
+                f"'{name}' is observed in a single cluster, so nothing can be learned about its "
+                f"differences between clusters."
+            )
         if spread[i] <= _ROUNDING * size[i]:
             raise DataError(
                 f"'{name}' has no variance inside clusters, so it has no within part. Declare it "

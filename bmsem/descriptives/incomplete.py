@@ -84,14 +84,14 @@ def incomplete_moments(
                 errors[i, j] = errors[j, i] = np.sqrt(covariance[k, k])
         for i in range(n):
             for j in range(i):
-                k = [at(level, names[a], names[b]) for a, b in ((i, j), (i, i), (j, j))]
-                if min(k) < 0:
+                pair = [at(level, names[a], names[b]) for a, b in ((i, j), (i, i), (j, j))]
+                if min(pair) < 0:
                     continue
-                c, v, w = estimates[k]
+                c, v, w = estimates[pair]
                 with np.errstate(divide="ignore", invalid="ignore"):
                     r = c / np.sqrt(v * w)
                     slope = np.array([r / c, -0.5 * r / v, -0.5 * r / w])
-                    of_r[i, j] = of_r[j, i] = np.sqrt(slope @ covariance[np.ix_(k, k)] @ slope)
+                    of_r[i, j] = of_r[j, i] = np.sqrt(slope @ covariance[np.ix_(pair, pair)] @ slope)
         return values, errors, of_r
 
     sw, within, within_r = square("within", y_names)
@@ -103,9 +103,9 @@ def incomplete_moments(
         mean[i], mean_se[i] = estimates[own], np.sqrt(covariance[own, own])
     icc = np.empty(len(both))
     for i, name in enumerate(both):
-        k = [at("between", name, name), at("within", name, name)]
-        b, w = estimates[k]
+        pair = [at("between", name, name), at("within", name, name)]
+        b, w = estimates[pair]
         slope = np.array([w, -b]) / (b + w) ** 2
-        icc[i] = np.sqrt(slope @ covariance[np.ix_(k, k)] @ slope)
+        icc[i] = np.sqrt(slope @ covariance[np.ix_(pair, pair)] @ slope)
     errors = StandardErrors(mean_se, between, within, between_r, within_r, icc)
     return found.value, mean, sb, sw, errors
