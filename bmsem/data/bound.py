@@ -232,15 +232,22 @@ class BoundModel(Tabular):
         return f"; {len(self.gaps.patterns):,} patterns of missing values"
 
     def _parts(self) -> list[tuple[str, str]]:
-        structure = self.structure
+        structure, extra = self.structure, self.spec.auxiliary
+
+        def own(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(n for n in names if n not in extra)
+
+        only = set(self.spec.within_only)
         found = (
-            ("within and between", structure.outcomes),
+            ("within and between", own(tuple(n for n in structure.outcomes if n not in only))),
+            ("modelled, within only", own(tuple(n for n in structure.outcomes if n in only))),
             ("conditioned on, within", structure.within_covariates),
             (
                 "between outcomes" if self.spec.multilevel else "modelled",
-                structure.between_outcomes,
+                own(structure.between_outcomes),
             ),
             ("conditioned on", structure.between_covariates),
+            ("auxiliary", extra),
         )
         return [(title, ", ".join(names)) for title, names in found if names]
 

@@ -91,7 +91,9 @@ def incomplete_moments(
                 with np.errstate(divide="ignore", invalid="ignore"):
                     r = c / np.sqrt(v * w)
                     slope = np.array([r / c, -0.5 * r / v, -0.5 * r / w])
-                    of_r[i, j] = of_r[j, i] = np.sqrt(slope @ covariance[np.ix_(pair, pair)] @ slope)
+                    of_r[i, j] = of_r[j, i] = np.sqrt(
+                        slope @ covariance[np.ix_(pair, pair)] @ slope
+                    )
         return values, errors, of_r
 
     sw, within, within_r = square("within", y_names)

@@ -64,7 +64,7 @@ def diagram(
     >>> print(diagram(model("y ~ b*x").spec))
     Path diagram: x → y (b)
     """
-    spec = of if isinstance(of, ModelSpec) else of.spec
+    spec = (of if isinstance(of, ModelSpec) else of.spec).without_auxiliary
     drawn = drawing(spec, level)
     if isinstance(of, ModelSpec):
         if standardized is not None:

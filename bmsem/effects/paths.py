@@ -178,7 +178,7 @@ def contextual_effects(
     return {
         (target, source): (within[source, target].draws, between[source, target].draws)
         for source, target in within
-        if (source, target) in between
+        if (source, target) in between and target not in bound.spec.auxiliary
     }
 
 

@@ -75,7 +75,7 @@ def _groups(
     rows = fit.standardized_rows(standardized) if standardized else fit.rows
     found: dict[str, dict[str, Any]] = {}
     for row, draws in rows.items():
-        if row.op not in ("~", "=~") or np.ptp(draws) == 0:
+        if row.op not in ("~", "=~") or np.ptp(draws) == 0 or row.lhs in fit.spec.auxiliary:
             continue
         ends = (row.rhs, row.lhs) if row.op == "~" else (row.lhs, row.rhs)
         found.setdefault(row.level or "Paths", {})[f"{ends[0]} → {ends[1]}"] = draws

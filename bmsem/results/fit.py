@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bmsem.data.bound import MISSING_WORDS
 from bmsem.errors import ModelError, did_you_mean
 from bmsem.results.apa import apa_table
 from bmsem.results.moderation import Moderation
@@ -66,12 +67,12 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
         """
         kind = self.checked_interval(width, interval)
         return summary_table(
-            self.spec,
+            self.spec.without_auxiliary,
             self.rows,
             self.defined,
             width=width,
             interval=kind,
-            head=self.convergence.lines,
+            head=(*self.convergence.lines, *self._said_of_missing),
             good=self.converged,
             diagnostics=self.row_diagnostics,
             runs=self.runs,
@@ -139,6 +140,21 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
         )  # fmt: skip
 
     @property
+    def _said_of_missing(self) -> tuple[str, ...]:
+        """What became of missing values, and of auxiliary variables."""
+        lines = []
+        if self.bound.gaps is not None:
+            lines.append(
+                f"Values are missing, at {len(self.bound.gaps.patterns):,} patterns: everything that "
+                f"was observed is in the likelihood (missing at random)."
+            )
+        lines += [n[0].upper() + n[1:] for n in self.bound.notes if n.startswith(MISSING_WORDS)]
+        if self.spec.auxiliary:
+            names = ", ".join(self.spec.auxiliary)
+            lines.append(f"Auxiliary variables, in the likelihood and not shown: {names}.")
+        return tuple(lines)
+
+    @property
     def _sample(self) -> str:
         if not self.spec.multilevel:
             return f"N = {self.bound.rows:,}"
@@ -162,7 +178,7 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
         """
         kind = self.checked_interval(width, interval)
         draws = self.standardized_rows(how)
-        spec = self.spec
+        spec = self.spec.without_auxiliary
         title = f"Standardised estimates ({how.upper()}: {_STANDARDIZED[how]})."
         return summary_table(
             spec,

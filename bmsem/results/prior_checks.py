@@ -67,9 +67,10 @@ class PriorChecks(Assessment, Answers):
             return list(names)
         labels = dict.fromkeys(r.label for r in self.rows if r.label)
         found = [*(k for k in labels if k), *self.defined]
+        own = [r for r in self.rows if r.lhs not in self.spec.auxiliary]
         if not found:
-            found = [r.full_name for r in self.rows if r.op in ("~", "=~")]
-        return found or [r.full_name for r in self.rows]
+            found = [r.full_name for r in own if r.op in ("~", "=~")]
+        return found or [r.full_name for r in own]
 
     def prior_posterior(
         self, names: str | Sequence[str] | None = None, *, draws: int = 4000, **options: Any

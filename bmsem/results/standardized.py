@@ -186,7 +186,7 @@ def r_square_draws(
         moments = total_moments(bound, level, parameters, sampled)
         total = moments.covariance
         _, psi, _ = bound.structure.level(level).matrices(parameters)
-        inner = endogenous(bound.spec, level)
+        inner = endogenous(bound.spec.without_auxiliary, level)
         for i, name in enumerate(moments.names[: psi.shape[-1]]):
             if name in inner:
                 with np.errstate(divide="ignore", invalid="ignore"):
@@ -213,7 +213,7 @@ def cohens_d_draws(
         paths, psi, coefficients = structure.matrices(parameters)
         names, columns = structure.variables, structure.covariates
         products = {i.name for i in bound.spec.interactions if i.level == level}
-        for row in bound.spec.at(level, "~"):
+        for row in bound.spec.without_auxiliary.at(level, "~"):
             if row.rhs in products:
                 continue
             i = names.index(row.lhs)

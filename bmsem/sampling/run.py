@@ -255,10 +255,11 @@ def _nutpie(
             save_warmup=False,
             progress_bar=progress,
             blocking=False,
-            # Sampled quantities of clusters hang together with intercepts; a diagonal mass matrix
-            # would need long trajectories (for Table 25.9 four times fewer effective draws).
-            # Without them, or with numbers of people, its own cost is more than it saves.
-            adaptation="diag" if graph.of_people or not graph.plan.rows else "low_rank",
+            # Where intercepts are sampled they hang together with paths, and with quantities of
+            # clusters: a diagonal mass matrix would need long trajectories (for Table 25.9 four
+            # times fewer effective draws). With numbers of people its own cost is more than it
+            # saves.
+            adaptation="low_rank" if graph.by_cell and not graph.of_people else "diag",
         )
 
     if starts is None:

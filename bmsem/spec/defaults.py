@@ -104,8 +104,9 @@ def with_auxiliary(spec: ModelSpec, names: Iterable[str]) -> ModelSpec:
             f"{', '.join(used)} cannot be auxiliary: already in the model, where what is missing is "
             f"accounted for."
         )
-    auxiliary = (*spec.statements.auxiliary, *added)
-    return complete(replace(spec.statements, auxiliary=auxiliary))
+    said = spec.statements
+    known = None if said.known is None else (*said.known, *added)
+    return complete(replace(said, auxiliary=(*said.auxiliary, *added), known=known))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def _roles(spec: ModelSpec) -> list[tuple[str, str]]:
     """What the variables are, in words."""
+    extra, spec = spec.auxiliary, spec.without_auxiliary
     factors = [f"{name} ({level})" if level else name for level, name in spec.latent]
     found = [
         ("within and between", ", ".join(spec.split)),
@@ -20,6 +21,7 @@ def _roles(spec: ModelSpec) -> list[tuple[str, str]]:
         ("between only" if spec.multilevel else "observed", ", ".join(spec.between_only)),
         ("latent", ", ".join(factors)),
         ("cluster", spec.cluster or ""),
+        ("auxiliary", ", ".join(extra)),
     ]
     return [(title, names) for title, names in found if names]
 
@@ -27,6 +29,7 @@ def _roles(spec: ModelSpec) -> list[tuple[str, str]]:
 def spec_grid(spec: ModelSpec, title: str, notes: tuple[str, ...] = ()) -> Grid:
     """A parameter table as text cells: rows by level, then what is made from them."""
     rows: list[Row] = []
+    roles, spec = _roles(spec), spec.without_auxiliary
     for level in dict.fromkeys(p.level for p in spec.parameters):
         rows.append(Row((f"{level.title()} Level" if level else "Parameters",), True, 1))
         rows += [
@@ -44,7 +47,7 @@ def spec_grid(spec: ModelSpec, title: str, notes: tuple[str, ...] = ()) -> Grid:
         if items:
             rows.append(Row((head,), True, 1))
             rows += [Row((str(item), "", ""), depth=1) for item in items]
-    lead = tuple(f"{role}: {names}" for role, names in _roles(spec))
+    lead = tuple(f"{role}: {names}" for role, names in roles)
     return Grid(
         ("Parameter", "Label", ""), tuple(rows), title, lead, (*spec.notes, *notes), (0, 1, 2)
     )
@@ -54,6 +57,7 @@ def describe(spec: ModelSpec) -> str:
     """Variables, rows, definitions and notes, as `print(spec)` shows them."""
     lines = ["ModelSpec"]
     lines += [f"  {title + ':':<20}{names}" for title, names in _roles(spec)]
+    spec = spec.without_auxiliary
     for title, items in (
         ("transforms", spec.transforms),
         ("varying slopes", spec.slopes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from bmsem.expressions import Expression
@@ -259,6 +260,21 @@ class ModelSpec(Tabular):
 
     def latent_at(self, level: Level) -> tuple[str, ...]:
         return tuple(name for at, name in self.latent if at == level)
+
+    @cached_property
+    def without_auxiliary(self) -> ModelSpec:
+        """The model that was asked about: what auxiliary variables added is left out."""
+        if not self.auxiliary:
+            return self
+        extra = set(self.auxiliary)
+        return replace(
+            self,
+            parameters=tuple(p for p in self.parameters if p.lhs not in extra),
+            split=tuple(n for n in self.split if n not in extra),
+            within_only=tuple(n for n in self.within_only if n not in extra),
+            between_only=tuple(n for n in self.between_only if n not in extra),
+            auxiliary=(),
+        )
 
     def _content(self) -> tuple[object, ...]:
         # Starting values are part of the content: they are something the user wrote.
