@@ -8,7 +8,10 @@ from importlib import import_module
 
 # What `make bench` runs, in this order.
 QUICK = ("first_answer", "growth", "million", "study", "peers")
-LONG = ("few_clusters", "fit_checks", "naive_agreement", "slope_calibration")
+LONG = (
+    "few_clusters", "fit_checks", "missing_cost", "missing_data", "naive_agreement",
+    "slope_calibration",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> None:

@@ -119,7 +119,8 @@ def _cost(bound: BoundModel, plan: SampledQuantities) -> str:
             kinds = len(cells.group_cell)
             of_patterns = f"{kinds:,} of {p or q} x {p or q}, one a pattern of missing values"
             found = f"{of_clusters}, and {of_patterns}" if bound.spec.multilevel else of_patterns
-            return f"{found}; sums over {len(cells.sizes):,} cells, not over {bound.rows:,} rows"
+            few = f", not over {bound.rows:,} rows" if len(cells.sizes) < bound.rows else ""
+            return f"{found}; sums over {len(cells.sizes):,} cells{few}"
         if not plan.by_person:
             return of_clusters + whatever
         known = (p if bound.spec.multilevel else q) + len(plan.scores)
