@@ -3,8 +3,8 @@
     python -m benchmarks missing_cost
 
 A factor at both levels. One log-density with its gradient as the sampler calls it, beside that of the
-same people without missing values; binding, sampling (4 chains of 1,000 + 1,000), the unrestricted model, the
-predictive checks and imputations.
+same people without missing values; binding, sampling (4 chains of 1,000 + 1,000), the unrestricted
+model, the predictive checks and imputations.
 """
 
 from __future__ import annotations

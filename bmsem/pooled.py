@@ -27,7 +27,7 @@ from bmsem.tables import Table
 
 if TYPE_CHECKING:
     from bmsem.results.standardized import Standardization
-    from bmsem.spec import Parameter
+    from bmsem.spec import Level, Parameter
 
 Array = NDArray[np.float64]
 
@@ -122,19 +122,10 @@ class PooledFit(Fit):
         every = [f.standardized_rows(how) for f in self.fits]
         return {row: np.concatenate([e[row] for e in every]) for row in every[0]}
 
-    def r_square(self, width: float = 0.95, interval: str | None = None) -> pd.DataFrame:
-        """R-square of every endogenous variable, of the mixture."""
-        from bmsem.results.quantities import KEYS, quantities
-        from bmsem.results.standardized import r_square_draws
-
-        kind = self.checked_interval(width, interval)
-        every = [r_square_draws(f.bound, f.parameters, f.sampled) for f in self.fits]
-        records = []
-        for level, name in every[0]:
-            draws = np.concatenate([e[level, name].reshape(-1) for e in every])
-            found = quantities(draws.reshape(-1, 1), width, kind).iloc[0]
-            records.append({"level": level, "variable": name, **{k: found[k] for k in KEYS}})
-        return pd.DataFrame(records)
+    def r_square_draws(self) -> dict[tuple[Level, str], Array]:
+        """Draws of the R-squares, each of its own data set."""
+        every = [f.r_square_draws() for f in self.fits]
+        return {place: np.concatenate([e[place] for e in every]) for place in every[0]}
 
     def missing_information(self) -> Table:
         """The share of each posterior variance that lies between imputations.

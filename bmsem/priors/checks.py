@@ -155,40 +155,26 @@ def check_identification(bound: BoundModel, table: PriorTable) -> None:
     names = set(unidentified(bound.structure, held, bound.covered))
     if not names:
         return
-    apart = bound.never_together
-    if apart and not set(unidentified(bound.structure, held)) & names:
-        _unidentified_by_gaps(table, names, apart)
-        return
     rows = [r for r in table.rows if r.parameter.name in names]
     shown = ", ".join(r.parameter.name for r in rows)
-    message = (
-        f"The model is not identified: many values of these parameters imply the same moments, so "
-        f"that no data can tell them apart: {shown}."
-    )
-    remedy = (
-        "Fix or equate some of them; a factor needs three indicators, or two and a relation to "
-        "another variable."
-    )
+    apart = bound.never_together
+    if apart and not set(unidentified(bound.structure, held)) & names:
+        message = (
+            f"The pattern of missing values leaves parameters unidentified: {shown}. Nothing in the data "
+            f"shows how these hang together: {'; '.join(apart)}."
+        )
+        remedy = "Fix these parameters at zero, leave one of the variables out, or give informative priors."
+    else:
+        message = (
+            f"The model is not identified: many values of these parameters imply the same moments, so "
+            f"that no data can tell them apart: {shown}."
+        )
+        remedy = (
+            "Fix or equate some of them; a factor needs three indicators, or two and a relation to "
+            "another variable."
+        )
     if table.flat_covariances or not all(r.proper for r in rows):
         raise ModelError(
             f"{message} With improper priors ({table.preset}) there is no posterior. {remedy}"
         )
     warnings.warn(f"{message} Their posterior is their prior. {remedy}", ModelWarning, stacklevel=3)
-
-
-def _unidentified_by_gaps(table: PriorTable, names: set[str], apart: list[str]) -> None:
-    """The model is identified, but not by what is observed of it."""
-    rows = [r for r in table.rows if r.parameter.name in names]
-    shown = ", ".join(r.parameter.name for r in rows)
-    message = (
-        f"The pattern of missing values leaves parameters unidentified: {shown}. Nothing in the data "
-        f"shows how these hang together: {'; '.join(apart)}."
-    )
-    remedy = (
-        "Fix these parameters at zero, leave one of the variables out, or give informative priors."
-    )
-    if table.flat_covariances or not all(r.proper for r in rows):
-        raise ModelError(
-            f"{message} With improper priors ({table.preset}) there is no posterior. {remedy}"
-        )
-    warnings.warn(f"{message} Their posterior is their prior. {remedy}", ModelWarning, stacklevel=4)

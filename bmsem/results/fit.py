@@ -20,7 +20,7 @@ from bmsem.results.quantities import KEYS, quantities
 from bmsem.results.scores import Scores
 from bmsem.results.standardized import Standardization, r_square_draws, standardized_draws
 from bmsem.results.summary import Summary, summary_table
-from bmsem.spec import Parameter
+from bmsem.spec import Level, Parameter
 from bmsem.tables import Grid, Tabular, Written
 
 if TYPE_CHECKING:
@@ -198,13 +198,15 @@ class FitResults(Tabular, PriorChecks, Moderation, Scores):
             raise ModelError(f"Unknown standardisation '{how}'. Use 'stdyx', 'stdy' or 'std'.")
         return standardized_draws(self.bound, self.parameters, how, self.sampled)
 
+    def r_square_draws(self) -> dict[tuple[Level, str], Array]:
+        """Draws (chains, draws) of the R-squares by level and variable."""
+        return r_square_draws(self.bound, self.parameters, self.sampled)
+
     def r_square(self, width: float = 0.95, interval: str | None = None) -> pd.DataFrame:
         """R-square of every endogenous variable: median, SD and interval, by level."""
         kind = self.checked_interval(width, interval)
         records = []
-        for (level, name), draws in r_square_draws(
-            self.bound, self.parameters, self.sampled
-        ).items():
+        for (level, name), draws in self.r_square_draws().items():
             found = quantities(draws.reshape(-1, 1), width, kind).iloc[0]
             records.append({"level": level, "variable": name, **{k: found[k] for k in KEYS}})
         return pd.DataFrame(records)
