@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bmsem.data import MISSING
 from bmsem.errors import (
     BmsemError,
     DataError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 OUTPUTS = (
     "stdyx", "stdy", "std", "residual", "sampstat", "tech1", "tech4", "tech8", "indices", "icc",
+    "patterns",
     "effects", "indirect", "standards",
 )  # fmt: skip
 
@@ -115,6 +117,14 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="a Mplus input file (.inp), or formula text")
     parser.add_argument("--data", type=Path, help="CSV file with the data")
     parser.add_argument("--cluster", help="column that tells the clusters apart")
+    parser.add_argument(
+        "--missing", choices=MISSING, default="likelihood",
+        help="missing values: all that is observed (default), covariates modelled too, or list-wise",
+    )  # fmt: skip
+    parser.add_argument(
+        "--auxiliary", nargs="+", default=[], metavar="NAME",
+        help="variables that tell about missing values only",
+    )  # fmt: skip
 
 
 def _sampling_options(parser: argparse.ArgumentParser) -> None:
@@ -175,7 +185,7 @@ def _run(options: argparse.Namespace) -> int:
         if given.basic:
             return _describe(options)
     loaded, data = _load(options)
-    return _fit(loaded, data, options.cluster, options)
+    return _fit(loaded, data, _binding(options), options)
 
 
 def _describe(options: argparse.Namespace) -> int:
@@ -203,9 +213,10 @@ def _check(options: argparse.Namespace) -> int:
 
     loaded, data = _load(options)
     print(loaded)
-    bound = loaded.bind(data, cluster=options.cluster)
+    bound = loaded.bind(data, **_binding(options))
     table = prior_table(bound, options.priors or loaded.default_priors)
-    print(f"\n{bound}\n\n{table}\n\n{plan_text(bound, table)}")
+    gaps = f"{bound.missing()}\n\n" if bound.gaps is not None else ""
+    print(f"\n{bound}\n\n{gaps}{table}\n\n{plan_text(bound, table)}")
     return 0
 
 
@@ -240,10 +251,16 @@ def _demo(options: argparse.Namespace) -> int:
     print(f"{path.name}:\n\n{path.read_text()}")
     if options.seed is None:
         options.seed = 1
-    return _fit(read_mplus(path), None, None, options)
+    return _fit(read_mplus(path), None, {}, options)
 
 
-def _fit(loaded: Model, data: Any, cluster: str | None, options: argparse.Namespace) -> int:
+def _binding(options: argparse.Namespace) -> dict[str, Any]:
+    """How the model is joined with the data."""
+    names = ("cluster", "missing", "auxiliary")
+    return {name: getattr(options, name) for name in names}
+
+
+def _fit(loaded: Model, data: Any, binding: dict[str, Any], options: argparse.Namespace) -> int:
     for target in (options.json, options.save, options.report):
         if target is not None and not target.absolute().parent.is_dir():
             raise DataError(f"The folder of '{target}' does not exist; nothing was sampled.")
@@ -252,7 +269,7 @@ def _fit(loaded: Model, data: Any, cluster: str | None, options: argparse.Namesp
         print(f"note: {note}")
     fit = loaded.fit(
         data,
-        cluster=cluster,
+        **binding,
         priors=options.priors,
         draws=options.draws,
         tune=options.tune,
@@ -348,6 +365,8 @@ def sections(fit: Fit, wanted: Sequence[str]) -> list[str]:
                 found += [str(fit.residuals()), str(fit.predictive_checks())]
             case "sampstat":
                 found.append(str(fit.sample_statistics()))
+            case "patterns":
+                found.append(str(fit.bound.missing()))
             case "tech1":
                 found.append(str(fit.parameter_specification()))
             case "tech4":

@@ -117,8 +117,10 @@ def _cost(bound: BoundModel, plan: SampledQuantities) -> str:
         if bound.gaps is not None and not plan.by_person:
             cells = model_cells(bound, plan, joined=True)
             kinds = len(cells.group_cell)
-            of_patterns = f"{kinds:,} of {p or q} x {p or q}, one a pattern of missing values"
-            found = f"{of_clusters}, and {of_patterns}" if bound.spec.multilevel else of_patterns
+            size = f"{p or q} x {p or q}, one a pattern of missing values"
+            found = f"{of_clusters}, and {kinds:,} of {size}"
+            if not bound.spec.multilevel:
+                found = f"{kinds:,} factorisations of {size}"
             few = f", not over {bound.rows:,} rows" if len(cells.sizes) < bound.rows else ""
             return f"{found}; sums over {len(cells.sizes):,} cells{few}"
         if not plan.by_person:

@@ -10,6 +10,7 @@ from models_and_designs import DESIGNS, MODELS, make_data
 from test_missing_likelihood import delete, dense_clusters, setup
 
 import bmsem
+from bmsem.cli import main
 from bmsem.criteria.deviance import conditional_dic
 from bmsem.criteria.incomplete import compared, observed_discrepancies
 from bmsem.criteria.slopes import conditional_dic_given
@@ -182,6 +183,21 @@ def test_a_product_with_a_missing_variable_of_clusters_is_refused(frame):
     frame.loc[frame["cluster"] == "c3", "w"] = np.nan
     with pytest.raises(bmsem.NotSupportedError, match="product of two unknowns"):
         bind(frame, text)
+
+
+def test_the_command_line_says_what_is_missing(frame, tmp_path, capsys):
+    frame.loc[[0, 1], "x"] = np.nan
+    frame.loc[[2, 5], "y1"] = np.nan
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    (tmp_path / "model.bms").write_text(TRIAL)
+    call = ["check", str(tmp_path / "model.bms"), "--data", str(tmp_path / "data.csv")]
+    assert main(call) == 2
+    assert "three ways out" in capsys.readouterr().err
+    assert main([*call, "--missing", "model", "--auxiliary", "u"]) == 0
+    text = capsys.readouterr().out
+    assert "Covariance coverage" in text and "auxiliary:" in text
+    assert main([*call, "--missing", "listwise"]) == 0
+    assert "4 of 84 rows" in capsys.readouterr().out
 
 
 # -- codes in Mplus files ---------------------------------------------------------------------

@@ -228,6 +228,8 @@ def test_criteria_that_would_need_their_integral_are_refused(sloped):
     for ask in (sloped.loo, sloped.waic, lambda: sloped.dic("marginal")):
         with pytest.raises(bmsem.NotSupportedError, match="Missing values of m"):
             ask()
+    # What can be told is told, with the reason for the rest.
+    assert "Missing values of m" in str(sloped.fit_measures())
     assert "missing values of m, which a varying slope" in sloped_plan(sloped)
     assert sloped.r_square() is not None
 

@@ -160,10 +160,10 @@ def check_identification(bound: BoundModel, table: PriorTable) -> None:
     apart = bound.never_together
     if apart and not set(unidentified(bound.structure, held)) & names:
         message = (
-            f"The pattern of missing values leaves parameters unidentified: {shown}. Nothing in the data "
-            f"shows how these hang together: {'; '.join(apart)}."
+            f"The pattern of missing values leaves parameters unidentified: {shown}. Nothing in the "
+            f"data shows how these hang together: {'; '.join(apart)}."
         )
-        remedy = "Fix these parameters at zero, leave one of the variables out, or give informative priors."
+        remedy = "Fix them at zero, leave one of the variables out, or give informative priors."
     else:
         message = (
             f"The model is not identified: many values of these parameters imply the same moments, so "

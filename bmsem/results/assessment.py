@@ -483,6 +483,22 @@ class Assessment(FitDraws):
             records.append({"measure": what, "value": row["ppp"], "detail": (
                 f"chi-square difference, 95%: [{row['lower']:.3f}, {row['upper']:.3f}]"
             )})  # fmt: skip
+        notes: list[str] = []
+        try:
+            records += self._criteria(notes)
+        except NotSupportedError as error:
+            notes.append(str(error))
+        if self.plan.needed:
+            notes.append(
+                "There is no posterior predictive chi-square: with varying slopes or products the "
+                "covariances differ between clusters."
+            )
+        columns = ["measure", "value", "detail"]
+        return Table(pd.DataFrame(records, columns=columns), "Model fit", tuple(notes))
+
+    def _criteria(self, notes: list[str]) -> list[dict[str, object]]:
+        """Both DICs, WAIC and LOO as rows; what is doubtful about them goes to the notes."""
+        records: list[dict[str, object]] = []
         for found in (self.dic_marginal, self.dic_conditional):
             if found is None:
                 continue
@@ -492,12 +508,6 @@ class Assessment(FitDraws):
                 else "given the cluster effects, as Mplus prints it"
             )
             records.append({"measure": f"DIC, {found.kind}", "value": found.dic, "detail": detail})
-        notes: list[str] = []
-        if self.plan.needed:
-            notes.append(
-                "There is no posterior predictive chi-square: with varying slopes or products the "
-                "covariances differ between clusters."
-            )
         criteria = [self.waic()]
         if len(self._log_likelihood) >= 25:
             criteria.append(self.loo())
@@ -507,4 +517,4 @@ class Assessment(FitDraws):
                  "value": elpd.ic, "detail": f"effective parameters {elpd.p:.1f}; elpd {elpd.elpd:,.2f}"}
             )  # fmt: skip
             notes += elpd.lines[1:]
-        return Table(pd.DataFrame(records), "Model fit", tuple(notes))
+        return records

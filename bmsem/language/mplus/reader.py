@@ -32,8 +32,8 @@ _OUTPUT = (
 )  # fmt: skip
 # Outputs that a fit answers; the others are listed as without effect.
 _ANSWERED = (
-    "SAMPSTAT", "STANDARDIZED", "STDYX", "STDY", "STD", "RESIDUAL", "CINTERVAL", "TECH1", "TECH4",
-    "TECH8",
+    "SAMPSTAT", "STANDARDIZED", "STDYX", "STDY", "STD", "RESIDUAL", "CINTERVAL", "PATTERNS", "TECH1",
+    "TECH4", "TECH8",
 )  # fmt: skip
 _NUTS = "the posterior is sampled by NUTS with the number of draws that is given when it is fitted"
 
