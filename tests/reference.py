@@ -45,3 +45,16 @@ def dense_log_likelihood(bound: BoundModel, frame: pd.DataFrame, theta: np.ndarr
         quadratic = error @ np.linalg.solve(covariance, error)
         value -= 0.5 * (size * np.log(2 * np.pi) + logdet + quadratic)
     return float(value)
+
+
+def numeric_gradient(value, at: np.ndarray) -> np.ndarray:
+    """Central differences of the fourth order; steps are small because some entries are multiplied with
+    numbers of a thousand."""
+    found = np.empty(at.size)
+    for i in range(at.size):
+        h = 2e-4 * max(1.0, abs(at[i]) ** 0.5)
+        e = np.zeros(at.size)
+        e[i] = h
+        near, far = value(at + e) - value(at - e), value(at + 2 * e) - value(at - 2 * e)
+        found[i] = (8 * near - far) / (12 * h)
+    return found

@@ -8,6 +8,7 @@ import pytest
 import test_cluster_likelihood as with_slopes
 from dense import groups_of, joint, normal
 from models_and_designs import DESIGNS, MODELS, make_data
+from reference import numeric_gradient
 
 import bmsem
 from bmsem.data import bind
@@ -120,16 +121,8 @@ def test_gradient(name, design, patterns):
     def value(point: np.ndarray) -> float:
         return cluster_log_likelihood_at(point, none, inputs)[0]
 
-    for i in range(theta.size):
-        h = 2e-4 * max(1.0, abs(theta[i]) ** 0.5)
-        e = np.zeros(theta.size)
-        e[i] = h
-        slope = (
-            8 * (value(theta + e) - value(theta - e))
-            - (value(theta + 2 * e) - value(theta - 2 * e))
-        ) / (12 * h)
-        scale = 1 + np.abs(gradient).max()
-        assert gradient[i] == pytest.approx(slope, rel=1e-6, abs=1e-6 * scale), i
+    slopes = numeric_gradient(value, theta)
+    assert gradient == pytest.approx(slopes, rel=1e-6, abs=1e-6 * (1 + np.abs(gradient).max()))
 
 
 def test_rows_without_levels_are_told_apart_or_joined():
@@ -209,15 +202,8 @@ def test_gradient_by_all_that_is_sampled(name):
             point[:a], point[a:b].reshape(sampled.shape), inputs, point[b:]
         )[0]
 
-    for i in range(at.size):
-        h = 2e-4 * max(1.0, abs(at[i]) ** 0.5)
-        e = np.zeros(at.size)
-        e[i] = h
-        slope = (8 * (value(at + e) - value(at - e)) - (value(at + 2 * e) - value(at - 2 * e))) / (
-            12 * h
-        )
-        scale = 1 + np.abs(gradient).max()
-        assert gradient[i] == pytest.approx(slope, rel=1e-6, abs=1e-6 * scale), i
+    slopes = numeric_gradient(value, at)
+    assert gradient == pytest.approx(slopes, rel=1e-6, abs=1e-6 * (1 + np.abs(gradient).max()))
 
 
 def test_what_is_sampled_of_missing_values_is_what_must_be_known():
