@@ -278,6 +278,12 @@ class Scores(FitDraws):
             If ``n`` is not between 1 and the number of draws.
         DataError
             If the fit has only statistics of its data.
+
+        Examples
+        --------
+        >>> frames = fit.imputations(2)
+        >>> len(frames), frames[0].shape
+        (2, (1000, 5))
         """
         bound, structure = self.bound, self.bound.structure
         total = len(self.flat_parameters)
