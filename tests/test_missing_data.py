@@ -105,6 +105,12 @@ def test_incomplete_covariates_can_be_modelled(frame):
     assert bound.structure.between_outcomes == ("w",)
     assert any("x (2), w (7)" in n and "normal distribution" in n for n in bound.notes)
     assert np.isnan(bound.between_outcomes).sum() == 1
+    # Complete covariates of its level predict it, and a note says so.
+    frame["v2"] = frame["u"]
+    both = TRIAL.replace("within: x", "within: x, v2").replace("y2 + x", "y2 + x + v2")
+    found = bind(frame, both, missing="model")
+    assert "x ~ v2" in [p.name for p in found.spec.at("within")]
+    assert any("x is regressed on v2" in n for n in found.notes)
     # The same by naming a mean or a variance.
     named = TRIAL.replace("y1 ~ y2 + x", "y1 ~ y2 + x\n  x ~~ x").replace(
         "y2 ~ w", "y2 ~ w\n  w ~ 1"

@@ -130,7 +130,8 @@ def bind(
             notes.append(f"missing values: {gone} cluster(s) have nobody left and are dropped.")
         codes, ids = again, ids[left]
     spec, said = with_covariates_modelled(spec, structure, columns, missing == "model")
-    notes += said
+    # Modelling them may have brought defaults of its own.
+    notes += [*said, *(n for n in spec.notes if said and n not in notes)]
     structure = build_structure(spec)
     plan = sampled_quantities(structure, spec.within_only)  # raises for products that cannot be
     n_clusters = len(ids)
