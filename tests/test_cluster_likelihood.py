@@ -287,9 +287,11 @@ def by_definition(bound, plan, group, theta, sampled, scores, posterior) -> floa
             a[m.row, m.column] += coefficient * number
         total = np.linalg.inv(np.eye(len(a)) - a)
         mean, cov = (total @ k @ x_between)[:q], (total @ psi @ total.T)[:q, :q]
-        known = [*range(nz), *plan.rows]
-        hidden = [r for r in range(q) if r not in known]
-        values = np.r_[z, [value_of[r] for r in plan.rows]]
+        # What is missing of z is left out.
+        there = [r for r in range(nz) if not np.isnan(z[r])]
+        known = [*there, *plan.rows]
+        hidden = [r for r in range(nz, q) if r not in known]
+        values = np.r_[z[there], [value_of[r] for r in plan.rows]]
         result = normal(values, mean[known], cov[np.ix_(known, known)]) if known else 0.0
         gain = np.linalg.solve(cov[np.ix_(known, known)], cov[np.ix_(known, hidden)]).T
         m_h = mean[hidden] + gain @ (values - mean[known])
